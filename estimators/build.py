@@ -1,0 +1,270 @@
+"""The three tables of a study: scores, design and effects, each total: bad input gives rows with a reason."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import functools
+import hashlib
+import importlib
+import pathlib
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from . import contracts, gating, warehouse
+from .errors import Refusal, StudyError
+from .problem import Nuisances, Problem, nuisance_key
+from .registry import BY_NAME, ESTIMATORS, NAIVE, Estimator
+from .result import DESIGN_SCHEMA, EFFECTS_SCHEMA, Diagnostic, Estimate, Result, as_json, clean, table
+from .scores import SCORES_SCHEMA, score_table
+from .study import Study
+
+# Which function looks at a design before analysis; its rows feed the gates.
+DESIGN_CHECKS = {
+    "experiment": "experiments.design:experiment_design",
+    "iv": "instruments.design:instrument_design",
+    "rd": "discontinuity.design:discontinuity_design",
+    "panel": "panel.design:panel_design",
+    "synthetic_control": "panel.design:panel_design",
+}
+
+
+def score(name: str, block: Mapping[str, Any] | None, units: Any) -> pa.Table:
+    """The scores table of a study with a binary treatment: one row a unit.
+
+    Parameters
+    ----------
+    name, block
+        The study and its declaration.
+    units : duckdb relation, Arrow table or mapping of arrays
+        One row a unit.
+
+    Returns
+    -------
+    pyarrow.Table
+        Empty where the declaration, the data or the propensity model fails; the gates and the effects give the reason.
+    """
+    try:
+        problem, _ = _problem(name, block, units)
+        if contracts.treatment_kind(problem.study, problem.columns) != "binary":
+            return table([], SCORES_SCHEMA)
+        return score_table(problem)
+    except (StudyError, Refusal):
+        return table([], SCORES_SCHEMA)
+
+
+def design(name: str, block: Mapping[str, Any] | None, units: Any) -> pa.Table:
+    """The design table: one row a diagnostic, from outcome-free or pre-period data.
+
+    A diagnostic that cannot be computed is a row with a NULL value and the reason; the gate on it fails.
+    """
+    try:
+        problem, _ = _problem(name, block, units)
+    except StudyError:
+        return table([], DESIGN_SCHEMA)
+    where = DESIGN_CHECKS.get(problem.study.design)
+    if where is None:
+        return table([], DESIGN_SCHEMA)
+    module, function = where.split(":")
+    rows = getattr(importlib.import_module(f"estimators.{module}"), function)(problem)
+    return table(({"study": name, **clean(row)} for row in rows), DESIGN_SCHEMA)
+
+
+def estimate(
+    name: str,
+    block: Mapping[str, Any] | None,
+    units: Any,
+    scores: Any = None,
+    gates: Any = None,
+) -> pa.Table:
+    """The effects table: one row an estimator, specification, estimand and term.
+
+    Parameters
+    ----------
+    name, block
+        The study and its declaration.
+    units : duckdb relation, Arrow table or mapping of arrays
+    scores : relation or table, optional
+        What `score` gave; its nuisances are used rather than fitted again.
+    gates : relation, table or list of rows, optional
+        The judged gates; what they block is a refusal row. None means that nothing is blocked.
+
+    Returns
+    -------
+    pyarrow.Table
+        Never empty: a broken declaration is one ``failed`` row, broken data a ``refused`` row an estimator.
+    """
+    try:
+        study = Study.declare(name, block)
+    except StudyError as bad:
+        return table([_declaration_row(name, block, bad)], EFFECTS_SCHEMA)
+    judged = [] if gates is None else warehouse.rows(gates)
+    try:
+        problem, dropped = _problem(name, block, units)
+    except StudyError as bad:
+        return table(_refuse_all(study, judged, bad), EFFECTS_SCHEMA)
+    _reuse(problem, scores)
+    kind = contracts.treatment_kind(study, problem.columns)
+    stamp = {**_hashes(study, problem), "estimated_at": _now()}
+    rows: list[dict[str, Any]] = []
+    for estimator in ESTIMATORS:
+        if estimator.suits(study, kind):
+            for run in _runs(problem, estimator, judged, dropped):
+                rows += [{**row, **stamp} for row in run]
+    return table(rows, EFFECTS_SCHEMA)
+
+
+def _problem(name: str, block: Mapping[str, Any] | None, units: Any) -> tuple[Problem, int]:
+    """The checked study with its complete rows, and how many rows were left out for missing values."""
+    study = Study.declare(name, block)
+    keys = [study.unit] + ([study.time] if study.time else [])
+    columns = warehouse.read(units, study.columns(), keys, name)
+    contracts.check(study, columns)
+    columns, dropped = contracts.complete_rows(study, columns)
+    contracts.check(study, columns)
+    first = study.decision.primary
+    return Problem(study, first, "default", study.options_for(first), columns), dropped
+
+
+def _reuse(problem: Problem, scores: Any) -> None:
+    """Put the nuisances of a scores table into the cache, if it is of these very units."""
+    if scores is None or "propensity_crossfit" not in warehouse.available(scores):
+        return
+    names = ["unit_id", "fold", "propensity_crossfit", "mu0", "mu1"]
+    got = warehouse.read(scores, names, ["unit_id"], problem.study.name)
+    if got["unit_id"].tolist() == problem.columns[problem.study.unit].tolist():
+        shared = Nuisances(got["fold"].astype(np.int64), got["propensity_crossfit"], got["mu0"], got["mu1"])
+        problem.cache[nuisance_key(problem.options)] = shared
+
+
+def _runs(problem: Problem, estimator: Estimator, gates: list[Any], dropped: int) -> Iterable[list[dict[str, Any]]]:
+    study = problem.study
+    for specification in study.specification_names():
+        if study.runs(specification, estimator.name):
+            for estimand in estimator.estimands:
+                started = time.perf_counter()
+                result = _run(problem.for_run(estimator.name, specification), estimator, estimand, gates)
+                if dropped:
+                    result = dataclasses.replace(
+                        result,
+                        diagnostics=(
+                            *result.diagnostics,
+                            Diagnostic("rows_dropped_missing", "overall", float(dropped)),
+                        ),
+                    )
+                yield _rows(study, estimator.name, specification, result, time.perf_counter() - started)
+
+
+def _run(problem: Problem, estimator: Estimator, estimand: str, gates: list[Any]) -> Result:
+    failed = gating.blocking(gates, estimator.name, estimand)
+    if failed:
+        return _refusal(estimand, "refused", gating.reason(failed))
+    try:
+        _supported(problem, estimator)
+        result = estimator.load()(problem, estimand)
+        if _is_analysed(problem, estimator):
+            from .sensitivity.analyse import analyse
+
+            result = dataclasses.replace(result, sensitivity=(*result.sensitivity, *(s := analyse(problem, result)).rows),
+                                         curves=(*result.curves, *s.curves))  # fmt: skip
+        return result
+    except Refusal as refusal:
+        return _refusal(estimand, refusal.status, str(refusal))
+    except Exception as crash:  # the other estimators' rows must still be written, and this one tells what happened
+        return _refusal(estimand, "failed", f"{type(crash).__name__}: {crash}")
+
+
+def _is_analysed(problem: Problem, estimator: Estimator) -> bool:
+    return estimator.name not in NAIVE and estimator.treatment is not None and problem.specification == "default"
+
+
+def _supported(problem: Problem, estimator: Estimator) -> None:
+    for role in ("weight", "cluster"):
+        if problem.study.has(role) and not getattr(estimator, f"{role}s"):
+            raise Refusal(
+                f"{estimator.name} does not use the declared {role}", f"Drop the role '{role}' or read others"
+            )
+
+
+def _refusal(estimand: str, status: str, reason: str) -> Result:
+    return Result((Estimate(estimand, status=status, status_reason=reason),))
+
+
+def _rows(study: Study, estimator: str, specification: str, result: Result, seconds: float) -> list[dict[str, Any]]:
+    rows = []
+    for i, one in enumerate(result.estimates):
+        row = {"study": study.name, "estimator": estimator, "specification": specification, **clean(one)}
+        row |= {"outcome": study.outcome, "treatment": study.treatment or study.cohort or study.running}
+        row |= {"engine": "duckdb", "seconds": seconds, "is_primary": _is_primary(study, row)}
+        # What belongs to the run and not to a term is told once, with its first row.
+        row["diagnostics"] = as_json(result.diagnostics if i == 0 else ())
+        row["curves"] = as_json(result.curves if i == 0 else ())
+        row["sensitivity"] = as_json(result.sensitivity if i == 0 else ())
+        rows.append(row)
+    return rows
+
+
+def _is_primary(study: Study, row: Mapping[str, Any]) -> bool:
+    rule = study.decision
+    same = (row["estimator"], row["estimand"], row["specification"]) == (
+        rule.primary,
+        rule.estimand,
+        rule.specification,
+    )
+    return same and (row["term"] == rule.term or row["status"] != "estimated")
+
+
+def _declaration_row(name: str, block: Mapping[str, Any] | None, bad: StudyError) -> dict[str, Any]:
+    block = block if isinstance(block, Mapping) else {}
+    row = clean(Estimate("none", status="failed", status_reason=str(bad)))
+    return {
+        "study": name, "estimator": "declaration", "specification": "default", **row,
+        "outcome": str(block.get("outcome")), "treatment": str(block.get("treatment")), "engine": "duckdb",
+        "is_primary": True, "seconds": 0.0, "estimated_at": _now(), "code_hash": code_hash(),
+        "diagnostics": "[]", "curves": "[]", "sensitivity": "[]",
+    }  # fmt: skip
+
+
+def _refuse_all(study: Study, gates: list[Any], bad: StudyError) -> list[dict[str, Any]]:
+    """A refusal row for every estimator whose roles are declared."""
+    kinds = {"experiment": "binary", "observational": "binary"}
+    kind = kinds.get(study.design, "continuous") if study.treatment else None
+    stamp = {"spec_hash": study.spec_hash(), "code_hash": code_hash(), "estimated_at": _now()}
+    rows: list[dict[str, Any]] = []
+    for estimator in ESTIMATORS:
+        if estimator.suits(study, kind) or estimator.name == study.decision.primary:
+            for estimand in estimator.estimands:
+                failed = gating.blocking(gates, estimator.name, estimand)
+                reason = gating.reason(failed) if failed else str(bad)
+                result = _refusal(estimand, "refused", reason)
+                rows += [{**row, **stamp} for row in _rows(study, estimator.name, "default", result, 0.0)]
+    return rows
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+
+
+def _hashes(study: Study, problem: Problem) -> dict[str, str]:
+    digest = hashlib.sha256()
+    for column in sorted(problem.columns):
+        values = problem.columns[column]
+        digest.update(column.encode())
+        digest.update(values.tobytes() if values.dtype != object else "\x1f".join(map(str, values)).encode())
+    return {"spec_hash": study.spec_hash(), "code_hash": code_hash(), "data_hash": digest.hexdigest()}
+
+
+@functools.cache
+def code_hash() -> str:
+    """SHA-256 of the package's own source."""
+    digest = hashlib.sha256()
+    for path in sorted(pathlib.Path(__file__).parent.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+__all__ = ["BY_NAME", "code_hash", "design", "estimate", "score"]

@@ -1,0 +1,1 @@
+"""Estimators and design checks of randomised studies."""

@@ -1,0 +1,35 @@
+"""What the gates, judged in SQL, forbid: read here, never judged again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+Row = Mapping[str, Any]
+
+
+def blocking(gates: Iterable[Row], estimator: str, estimand: str) -> list[Row]:
+    """The failed gates that forbid this estimator for this estimand.
+
+    A row holds where its estimator and estimand are NULL or match. Of several rows of one gate and subject the most
+    specific decides, so that a policy line can exempt one estimator from a general gate. A NULL ``is_passing`` fails.
+    """
+    decisive: dict[tuple[Any, Any], Row] = {}
+    for row in gates:
+        if row["estimator"] in (None, estimator) and row["estimand"] in (None, estimand):
+            key = (row["gate"], row["subject"])
+            if key not in decisive or _specificity(row) > _specificity(decisive[key]):
+                decisive[key] = row
+    return [row for row in decisive.values() if row["blocks"] and not row["is_passing"]]
+
+
+def _specificity(row: Row) -> int:
+    return 2 * (row["estimator"] is not None) + (row["estimand"] is not None)
+
+
+def reason(failed: list[Row]) -> str:
+    """The reasons of the failed gates in one text, the first three spelled out."""
+    texts = [f"{row['gate']} gate: {row['reason']}" for row in failed]
+    more = f" (and {len(texts) - 3} more)" if len(texts) > 3 else ""
+    mend = next((str(row["remedy"]) for row in failed if row.get("remedy")), "")
+    return "; ".join(texts[:3]) + more + (f". {mend}" if mend else "")

@@ -1,0 +1,118 @@
+"""The one inference layer: influence values to standard errors, intervals, joint tests and bands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Statistic, p-value and interval of one estimate against zero."""
+
+    statistic: float | None
+    p_value: float | None
+    conf_low: float | None
+    conf_high: float | None
+
+
+def cluster_sums(psi: np.ndarray, cluster: np.ndarray) -> np.ndarray:
+    """Influence values added up by cluster: shape (n, …) to (G, …), clusters in sort order."""
+    _, codes = np.unique(cluster, return_inverse=True)
+    out = np.zeros((codes.max() + 1, *psi.shape[1:]))
+    np.add.at(out, codes, psi)
+    return out
+
+
+def covariance(psi: np.ndarray, cluster: np.ndarray | None = None, ddof: int = 0) -> np.ndarray:
+    """Covariance of estimates from their influence values, sum ψψ' / n².
+
+    Parameters
+    ----------
+    psi : ndarray of shape (n, k)
+        Influence values with mean zero, in units of the estimates; an estimate is its target plus mean(ψ).
+    cluster : ndarray of shape (n,), optional
+        Cluster labels; then sums a cluster stand in for units, times G / (G − 1).
+    ddof : int
+        Degrees of freedom taken off the sample size (unclustered only).
+
+    Returns
+    -------
+    ndarray of shape (k, k)
+    """
+    n = len(psi)
+    if cluster is None:
+        return psi.T @ psi / n**2 * (n / (n - ddof))
+    sums = cluster_sums(psi, cluster)
+    groups = len(sums)
+    return sums.T @ sums / n**2 * (groups / (groups - 1))
+
+
+def standard_error(psi: np.ndarray, cluster: np.ndarray | None = None, ddof: int = 0) -> float:
+    """Standard error of one estimate from its influence values of shape (n,). See `covariance`."""
+    return float(np.sqrt(covariance(psi[:, None], cluster, ddof)[0, 0]))
+
+
+def wald(estimate: float, std_error: float, df: float | None = None, level: float = 0.95) -> Interval:
+    """Two-sided test against zero and symmetric interval: normal, or Student's t with ``df``.
+
+    A standard error that is zero or not finite gives no statistic and no interval rather than an infinite one.
+    """
+    if not (np.isfinite(std_error) and std_error > 0 and np.isfinite(estimate)):
+        return Interval(None, None, None, None)
+    law = stats.norm() if df is None else stats.t(df)
+    z = estimate / std_error
+    half = law.ppf(0.5 + level / 2) * std_error
+    return Interval(float(z), float(2 * law.sf(abs(z))), float(estimate - half), float(estimate + half))
+
+
+@dataclass(frozen=True)
+class JointTest:
+    """A Wald test that several numbers are all zero."""
+
+    statistic: float
+    degrees_of_freedom: int
+    p_value: float
+
+
+def joint_wald(estimates: np.ndarray, vcov: np.ndarray) -> JointTest:
+    """W = b' V⁻¹ b against χ² with rank(V) degrees of freedom; V may be singular (pseudo-inverse)."""
+    rank = int(np.linalg.matrix_rank(vcov, hermitian=True))
+    statistic = float(estimates @ np.linalg.pinv(vcov, hermitian=True) @ estimates)
+    return JointTest(statistic, rank, float(stats.chi2.sf(statistic, rank)))
+
+
+def simultaneous_critical_value(
+    psi: np.ndarray, cluster: np.ndarray | None, seed: int, draws: int = 1000, level: float = 0.95
+) -> float:
+    """Critical value of a sup-t band by the multiplier bootstrap (Callaway & Sant'Anna 2021, algorithm 1).
+
+    Parameters
+    ----------
+    psi : ndarray of shape (n, k)
+        Influence values of the k estimates in the band.
+    cluster : ndarray of shape (n,), optional
+        One draw a cluster.
+    seed, draws, level
+        Rademacher draws; the pointwise normal value is the floor.
+    """
+    sums = psi if cluster is None else cluster_sums(psi, cluster)
+    n = len(psi)
+    se = np.sqrt((sums**2).sum(axis=0)) / n
+    keep = se > 0
+    if not keep.any():
+        return float(stats.norm.ppf(0.5 + level / 2))
+    rng = np.random.default_rng(seed)
+    suprema = np.empty(draws)
+    for b in range(draws):
+        signs = rng.integers(0, 2, len(sums)) * 2.0 - 1.0
+        suprema[b] = np.abs(signs @ sums[:, keep] / n / se[keep]).max()
+    return max(float(np.quantile(suprema, level)), float(stats.norm.ppf(0.5 + level / 2)))
+
+
+def effective_sample_size(weights: np.ndarray) -> float:
+    """Kish's (Σw)² / Σw²: how many equally weighted units carry the same information."""
+    total = float(np.sum(weights))
+    return total**2 / float(np.sum(weights**2)) if total > 0 else 0.0

@@ -1,0 +1,1 @@
+"""Units followed over time."""

@@ -1,0 +1,157 @@
+"""Problem: what one run of one estimator is handed: the study, its options, and complete rows of numbers."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .folds import md5_folds
+from .nuisance import BinaryFit, crossfit_propensity, fit_binary, outcome_regressions
+from .study import Options, Study
+from .terms import Matrix, matrix
+from .warehouse import Columns
+
+
+@dataclass(frozen=True)
+class Nuisances:
+    """Cross-fitted nuisance functions of each unit, all of shape (n,): fold, e(X), E[Y|0,X], E[Y|1,X]."""
+
+    fold: np.ndarray
+    propensity: np.ndarray
+    mu0: np.ndarray
+    mu1: np.ndarray
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One run of one estimator.
+
+    Attributes
+    ----------
+    study : Study
+    estimator, specification : str
+    options : Options
+    columns : mapping of name to ndarray of shape (n,)
+        Complete rows in the order of the unit.
+    cache : dict
+        Shared by the runs of one study, so that nothing is fitted twice.
+    """
+
+    study: Study
+    estimator: str
+    specification: str
+    options: Options
+    columns: Columns
+    cache: dict[Hashable, Any] = field(default_factory=dict)
+
+    def for_run(self, estimator: str, specification: str) -> Problem:
+        """The same data and cache for another estimator."""
+        options = self.study.options_for(estimator, specification)
+        return dataclasses.replace(self, estimator=estimator, specification=specification, options=options)
+
+    @property
+    def n(self) -> int:
+        """Rows."""
+        return len(self.columns[self.study.unit])
+
+    @property
+    def y(self) -> np.ndarray:
+        """Outcome, shape (n,)."""
+        return self.columns[self.study.outcome]
+
+    @property
+    def t(self) -> np.ndarray:
+        """Treatment, shape (n,)."""
+        assert self.study.treatment is not None
+        return self.columns[self.study.treatment]
+
+    @property
+    def weights(self) -> np.ndarray | None:
+        """Declared sampling weights, shape (n,), or None."""
+        return self.columns[self.study.weight] if self.study.weight else None
+
+    @property
+    def w(self) -> np.ndarray:
+        """Sampling weights, ones where none are declared."""
+        return np.ones(self.n) if self.weights is None else self.weights
+
+    @property
+    def cluster(self) -> np.ndarray | None:
+        """Cluster labels, shape (n,), or None."""
+        return self.columns[self.study.cluster] if self.study.cluster else None
+
+    @property
+    def n_clusters(self) -> int | None:
+        """How many clusters."""
+        return None if self.cluster is None else len(np.unique(self.cluster.astype(str)))
+
+    def own(self, option: str) -> Any:
+        """One of the estimator's own options."""
+        return self.options.own[option]
+
+    def covariate_terms(self) -> tuple[str, ...]:
+        """The estimator's own ``covariates`` option, or the study's covariates."""
+        own = self.options.own.get("covariates")
+        return self.study.covariates if own is None else tuple(own)
+
+    def matrix(self, terms: tuple[str, ...]) -> Matrix:
+        """Terms as numbers, shape (n, k)."""
+        key = ("matrix", terms)
+        if key not in self.cache:
+            self.cache[key] = matrix(terms, self.columns, self.n)
+        return self.cache[key]
+
+    def propensity(self) -> BinaryFit:
+        """The declared propensity model fitted on all rows."""
+        key = ("propensity", self.options.propensity)
+        if key not in self.cache:
+            x = self.matrix(self.options.propensity.covariates)
+            self.cache[key] = fit_binary(self.t, x.values, x.names, self.options.propensity.link, self.weights)
+        return self.cache[key]
+
+    def folds(self) -> np.ndarray:
+        """The fold of each unit (of each cluster, where one is declared): shape (n,)."""
+        key = ("folds", self.options.folds)
+        if key not in self.cache:
+            ids = self.columns[self.study.unit] if self.cluster is None else self.cluster
+            self.cache[key] = md5_folds((_label(i) for i in ids), self.options.folds, self.study.seed)
+        return self.cache[key]
+
+    def products(self) -> tuple[int, ...] | None:
+        """Columns of the outcome matrix that the treatment multiplies; None where each arm has its own fit."""
+        interactions = self.options.outcome.interactions
+        if interactions == "all":
+            return None
+        if interactions == "none":
+            return ()
+        names = self.matrix(self.options.outcome.covariates).names
+        wanted = self.matrix(tuple(interactions)).names
+        return tuple(names.index(name) for name in wanted)
+
+    def nuisances(self) -> Nuisances:
+        """Cross-fitted propensities and outcome regressions."""
+        key = nuisance_key(self.options)
+        if key not in self.cache:
+            fold = self.folds()
+            xp, xo = self.matrix(self.options.propensity.covariates), self.matrix(self.options.outcome.covariates)
+            link = self.options.propensity.link
+            if self.options.folds == 1:
+                e = self.propensity().probability
+            else:
+                e = crossfit_propensity(self.t, xp.values, xp.names, link, fold, self.weights)
+            mu0, mu1 = outcome_regressions(self.y, self.t, xo.values, xo.names, self.products(), fold, self.weights)
+            self.cache[key] = Nuisances(fold, e, mu0, mu1)
+        return self.cache[key]
+
+
+def nuisance_key(options: Options) -> Hashable:
+    """What the cross-fitted nuisances depend on."""
+    return ("nuisances", options.propensity, options.outcome, options.folds)
+
+
+def _label(value: Any) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

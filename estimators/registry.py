@@ -1,0 +1,216 @@
+"""The catalogue of estimators: which roles each needs, what it estimates and which options it takes."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .problem import Problem
+    from .result import Result
+    from .study import Study
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of an estimator: its default, the values that it may take (or their type) and what it does."""
+
+    default: Any
+    allowed: tuple[Any, ...] | type | tuple[type, ...]
+    meaning: str
+
+    def accepts(self, value: Any) -> bool:
+        """Whether the value may stand for this option (None only where it is the default)."""
+        if value is None:
+            return self.default is None
+        if isinstance(self.allowed, tuple) and not all(isinstance(a, type) for a in self.allowed):
+            return value in self.allowed
+        kinds = self.allowed if isinstance(self.allowed, tuple) else (self.allowed,)
+        if isinstance(value, bool) and bool not in kinds:
+            return False
+        return isinstance(value, (*kinds, int) if float in kinds else kinds)  # type: ignore[arg-type]
+
+    def describe(self) -> str:
+        """The allowed values in words."""
+        if isinstance(self.allowed, tuple) and not all(isinstance(a, type) for a in self.allowed):
+            return ", ".join(str(a) for a in self.allowed)
+        kinds = self.allowed if isinstance(self.allowed, tuple) else (self.allowed,)
+        return " or ".join(k.__name__ for k in kinds)  # type: ignore[union-attr]
+
+
+@dataclass(frozen=True)
+class Estimator:
+    """One estimator of the catalogue.
+
+    Attributes
+    ----------
+    name : str
+        Value of ``estimates.estimator``.
+    where : str
+        ``module:function`` below the package; imported when it first runs, because imports are part of speed.
+    needs : tuple of str
+        Roles that must be declared.
+    treatment : str or None
+        ``binary`` or ``continuous`` where it asks for one kind, ``any`` for either, None where it reads no treatment.
+    estimands : tuple of str
+        Each is one run.
+    options : mapping of str to Option
+    weights : bool
+        Whether a declared ``weight`` is used; otherwise the estimator refuses weighted studies.
+    clusters : bool
+        Whether a declared ``cluster`` is used; otherwise the estimator refuses clustered studies.
+    """
+
+    name: str
+    where: str
+    title: str
+    needs: tuple[str, ...]
+    treatment: str | None
+    estimands: tuple[str, ...]
+    assumptions: str
+    when_not: str
+    source: str
+    options: dict[str, Option] = field(default_factory=dict)
+    weights: bool = True
+    clusters: bool = True
+
+    def load(self) -> Callable[[Problem, str], Result]:
+        """The function that estimates: (problem, estimand) to a Result."""
+        module, function = self.where.split(":")
+        return getattr(importlib.import_module(f"estimators.{module}"), function)
+
+    def suits(self, study: Study, treatment_kind: str | None) -> bool:
+        """Whether the study's roles allow it. ``treatment_kind`` is binary, continuous or None."""
+        if any(not study.has(role) for role in self.needs):
+            return False
+        return self.treatment in (None, treatment_kind) or (self.treatment == "any" and treatment_kind is not None)
+
+
+_OLS_VARIANCES = ("classical", "HC0", "HC1", "HC2", "HC3")
+_COVARIATES = Option(None, (list, tuple), "terms in place of the study's covariates")
+_SELECTION = "no unmeasured confounding given the covariates; overlap; no interference"
+
+ESTIMATORS: tuple[Estimator, ...] = (
+    Estimator(
+        "difference_in_means", "experiments.difference_in_means:difference_in_means", "Difference in means",
+        ("outcome", "treatment"), "binary", ("ATE",),
+        "treatment assigned at random", "treatment was chosen: then it is only the naive contrast",
+        "Neyman 1923",
+        {"variance": Option("HC2", ("classical", "HC0", "HC1", "HC2"), "HC2 is Neyman's conservative variance")},
+    ),
+    Estimator(
+        "ols", "selection_on_observables.ols:ols", "Least squares on a continuous treatment",
+        ("outcome", "treatment"), "continuous", ("ATE",),
+        "linear in the treatment; no unmeasured confounding given the covariates", "treatment is endogenous",
+        "Wooldridge 2010",
+        {"variance": Option("HC1", _OLS_VARIANCES, "heteroskedasticity-robust unless classical"),
+         "covariates": _COVARIATES},
+    ),
+    Estimator(
+        "regression_adjustment", "selection_on_observables.regression_adjustment:regression_adjustment",
+        "Regression adjustment", ("outcome", "treatment", "covariates"), "binary", ("ATE", "ATT"),
+        _SELECTION + "; the outcome regression is right (or treatment was randomised)",
+        "arms differ so much that the regression extrapolates", "Lin 2013; Heckman 1998",
+        {"variance": Option("HC2", (*_OLS_VARIANCES, "m_estimation"), "m_estimation adds the covariates' sampling")},
+    ),
+    Estimator(
+        "ipw", "selection_on_observables.ipw:ipw", "Inverse probability weighting",
+        ("outcome", "treatment", "covariates"), "binary", ("ATE", "ATT", "ATO"),
+        _SELECTION + "; the propensity model is right", "propensities come near 0 or 1",
+        "Robins et al. 2000; Li et al. 2018",
+        {"variance": Option("stacked", ("stacked", "fixed_weights"), "stacked counts the propensity's estimation"),
+         "trim": Option(0.0, float, "units with propensity outside [trim, 1 - trim] are left out and counted")},
+    ),
+    Estimator(
+        "psm", "selection_on_observables.psm:psm", "Propensity score matching",
+        ("outcome", "treatment", "covariates"), "binary", ("ATT", "ATE"),
+        _SELECTION + "; the propensity model is right", "few good matches: see the matched balance",
+        "Rosenbaum & Rubin 1983; Abadie & Imbens 2006",
+        {"neighbours": Option(1, int, "matches a unit, ties all kept"),
+         "caliper": Option(None, float, "largest distance, in standard deviations of the propensity"),
+         "replace": Option(True, (True, False), "with replacement; without, in descending propensity"),
+         "bias_adjustment": Option(False, (True, False), "regression adjustment of the matched difference")},
+        weights=False, clusters=False,
+    ),
+    Estimator(
+        "stratification", "selection_on_observables.stratification:stratification", "Propensity stratification",
+        ("outcome", "treatment", "covariates"), "binary", ("ATE", "ATT"),
+        _SELECTION + "; little confounding is left inside a stratum", "strata without both arms",
+        "Cochran 1968; Rosenbaum & Rubin 1984",
+        {"strata": Option(5, int, "number of propensity strata"),
+         "adjustment": Option("none", ("none", "regression"), "regression of the outcome inside each stratum")},
+        weights=False,
+    ),
+    Estimator(
+        "ope", "selection_on_observables.ope:ope", "Doubly robust (AIPW)",
+        ("outcome", "treatment", "covariates"), "binary", ("ATE", "ATT"),
+        _SELECTION + "; either the propensity or the outcome model is right", "propensities come near 0 or 1",
+        "Robins, Rotnitzky & Zhao 1994; Chernozhukov et al. 2018",
+        {"clip": Option(0.01, float, "propensities are held inside [clip, 1 - clip] and the clipped counted")},
+    ),
+    Estimator(
+        "tvce", "selection_on_observables.tvce:tvce", "Double machine learning, partially linear",
+        ("outcome", "treatment", "covariates"), "any", ("ATE",),
+        _SELECTION + "; one effect for all, or read as a variance-weighted average",
+        "the effect varies with the propensity and its average is what matters",
+        "Chernozhukov et al. 2018",
+        {"learner": Option("linear", ("linear", "lasso", "boosting", "best"), "best picks the smallest out-of-fold loss"),
+         "covariates": _COVARIATES},
+    ),
+    Estimator(
+        "counterfactual", "selection_on_observables.counterfactual:counterfactual", "Three counterfactual systems",
+        ("outcome", "treatment", "covariates"), "binary", ("ATE",),
+        _SELECTION + "; an outcome system is right", "arms differ so much that the systems extrapolate",
+        "CQOx",
+        {"bootstrap": Option(200, int, "draws behind the intervals")},
+        weights=False,
+    ),
+    Estimator(
+        "iv", "instruments.iv:iv", "Instrumental variables",
+        ("outcome", "treatment", "instruments"), "any", ("LATE",),
+        "the instrument moves the treatment, is as good as random, and acts on the outcome through it alone",
+        "the instrument is weak: read the Anderson-Rubin set", "Angrist & Pischke 2009",
+        {"method": Option("2sls", ("2sls", "liml", "gmm"), "two-step efficient GMM"),
+         "variance": Option("robust", ("classical", "robust"), "robust is HC1; a declared cluster overrides"),
+         "instruments": Option(None, (list, tuple), "columns in place of the study's instruments"),
+         "covariates": _COVARIATES},
+        weights=False,
+    ),
+    Estimator(
+        "rd", "discontinuity.rd:rd", "Regression discontinuity",
+        ("outcome", "running", "cutoff"), None, ("LATE",),
+        "units cannot choose their side of the cutoff exactly; outcomes are smooth there",
+        "the running variable is manipulated: see the density gate", "Calonico, Cattaneo & Titiunik 2014",
+        {"order": Option(1, (1, 2), "degree of the local polynomial"),
+         "kernel": Option("triangular", ("triangular", "epanechnikov", "uniform"), "weights inside the bandwidth"),
+         "bandwidth": Option(None, float, "in units of the running variable; default MSE-optimal"),
+         "donut": Option(0.0, float, "units closer to the cutoff than this are left out"),
+         "covariates": _COVARIATES},
+        weights=False,
+    ),
+    Estimator(
+        "did", "panel.did:did", "Staggered difference-in-differences",
+        ("outcome", "unit", "time", "cohort"), None, ("ATT",),
+        "without treatment, cohorts would have moved in parallel (given the covariates); no anticipation",
+        "trends differ before treatment: see the joint pre-trends gate", "Callaway & Sant'Anna 2021",
+        {"control_group": Option("never_treated", ("never_treated", "not_yet_treated"), "who stands for no treatment"),
+         "method": Option("dr", ("dr", "reg", "ipw"), "how covariates enter"),
+         "covariates": _COVARIATES,
+         "bootstrap": Option(1000, int, "multiplier draws behind the simultaneous band")},
+        weights=False,
+    ),
+    Estimator(
+        "synthetic_control", "panel.synthetic_control:synthetic_control", "Synthetic control",
+        ("outcome", "unit", "time", "cohort"), None, ("ATT",),
+        "a weighted average of donors would have followed the treated unit", "the pre-period fit is poor",
+        "Abadie, Diamond & Hainmueller 2010",
+        {"placebo_rmspe_multiple": Option(None, float, "placebos with a worse pre-fit than this multiple are left out")},
+        weights=False, clusters=False,
+    ),
+)  # fmt: skip
+
+NAIVE = ("difference_in_means", "ols")
+
+BY_NAME: dict[str, Estimator] = {e.name: e for e in ESTIMATORS}

@@ -1,0 +1,84 @@
+"""The scores table: folds, propensities, outcome regressions, doubly robust scores and weights of each unit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from .errors import Refusal
+from .problem import Problem
+from .result import table
+
+_COLUMNS = (
+    "propensity", "propensity_crossfit", "mu0", "mu1", "dr_score", "dr_score_att",
+    "weight_ipw_ate", "weight_ipw_att", "weight_ipw_ato", "weight_psm_ate", "weight_psm_att",
+    "weight_stratification_ate", "weight_stratification_att",
+)  # fmt: skip
+
+
+def schema(unit: pa.DataType) -> pa.Schema:
+    """The columns of the scores table; the unit keeps its own type."""
+    return pa.schema(
+        [("study", pa.string()), ("unit_id", unit), ("treatment", pa.float64()), ("fold", pa.int64())]
+        + [(name, pa.float64()) for name in _COLUMNS]
+        + [("stratum", pa.int64()), ("in_support", pa.bool_())]
+    )
+
+
+SCORES_SCHEMA = schema(pa.string())
+
+
+def score_table(problem: Problem) -> pa.Table:
+    """One row a unit of a study with a binary treatment.
+
+    ``dr_score`` averages to the doubly robust ATE of any group of units, ``dr_score_att`` of all units to the ATT
+    (Robins, Rotnitzky & Zhao 1994; Chernozhukov et al. 2018). ``propensity`` is fitted on all rows and drives the
+    weights; ``propensity_crossfit``, ``mu0`` and ``mu1`` come from the other folds. A weight is NULL where its
+    estimator refuses (a stratum without both arms): its gate then fails.
+    """
+    from .selection_on_observables import ope, psm, stratification
+    from .selection_on_observables.ipw import balancing_weights
+
+    t = problem.t
+    own = problem.for_run("ope", "default")
+    e = own.propensity().probability
+    nuisances = own.nuisances()
+    columns: dict[str, np.ndarray | None] = {
+        "propensity": e,
+        "propensity_crossfit": nuisances.propensity,
+        "mu0": nuisances.mu0,
+        "mu1": nuisances.mu1,
+        "dr_score": ope.scores(own, "ATE"),
+        "dr_score_att": ope.scores(own, "ATT"),
+    }
+    for estimand in ("ATE", "ATT", "ATO"):
+        columns[f"weight_ipw_{estimand.lower()}"] = balancing_weights(t, e, estimand)
+    strata = stratification.strata_of(problem.for_run("stratification", "default"))
+    for estimand in ("ATE", "ATT"):
+        columns[f"weight_psm_{estimand.lower()}"] = _or_none(
+            lambda estimand=estimand: psm.matching_weights(problem.for_run("psm", "default"), estimand)
+        )
+        columns[f"weight_stratification_{estimand.lower()}"] = _or_none(
+            lambda estimand=estimand: stratification.stratum_weights(t, strata, estimand)
+        )
+    ids = problem.columns[problem.study.unit].tolist()
+    kind = pa.int64() if isinstance(ids[0], int) else pa.string()
+    rows = zip(
+        ids, t.tolist(), nuisances.fold.tolist(), strata.tolist(), ((e >= 0.1) & (e <= 0.9)).tolist(), strict=True
+    )
+    plain = {name: [None] * len(ids) if v is None else v.tolist() for name, v in columns.items()}
+    return table(
+        (
+            {"study": problem.study.name, "unit_id": i, "treatment": arm, "fold": k, "stratum": s, "in_support": ok,
+             **{name: values[j] for name, values in plain.items()}}
+            for j, (i, arm, k, s, ok) in enumerate(rows)
+        ),
+        schema(kind),
+    )  # fmt: skip
+
+
+def _or_none(compute):  # type: ignore[no-untyped-def]
+    try:
+        return compute()
+    except Refusal:
+        return None

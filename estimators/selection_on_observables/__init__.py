@@ -1,0 +1,1 @@
+"""Estimators that ask for no unmeasured confounding."""

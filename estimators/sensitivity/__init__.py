@@ -1,0 +1,1 @@
+"""How wrong the assumptions would have to be."""
