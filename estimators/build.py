@@ -149,13 +149,8 @@ def _runs(problem: Problem, estimator: Estimator, gates: list[Any], dropped: int
                 started = time.perf_counter()
                 result = _run(problem.for_run(estimator.name, specification), estimator, estimand, gates)
                 if dropped:
-                    result = dataclasses.replace(
-                        result,
-                        diagnostics=(
-                            *result.diagnostics,
-                            Diagnostic("rows_dropped_missing", "overall", float(dropped)),
-                        ),
-                    )
+                    told = Diagnostic("rows_dropped_missing", "overall", float(dropped))
+                    result = dataclasses.replace(result, diagnostics=(*result.diagnostics, told))
                 yield _rows(study, estimator.name, specification, result, time.perf_counter() - started)
 
 
@@ -167,15 +162,21 @@ def _run(problem: Problem, estimator: Estimator, estimand: str, gates: list[Any]
         _supported(problem, estimator)
         result = estimator.load()(problem, estimand)
         if _is_analysed(problem, estimator):
-            from .sensitivity.analyse import analyse
-
-            result = dataclasses.replace(result, sensitivity=(*result.sensitivity, *(s := analyse(problem, result)).rows),
-                                         curves=(*result.curves, *s.curves))  # fmt: skip
+            result = _with_sensitivity(problem, result)
         return result
     except Refusal as refusal:
         return _refusal(estimand, refusal.status, str(refusal))
     except Exception as crash:  # the other estimators' rows must still be written, and this one tells what happened
         return _refusal(estimand, "failed", f"{type(crash).__name__}: {crash}")
+
+
+def _with_sensitivity(problem: Problem, result: Result) -> Result:
+    from .sensitivity.analyse import analyse
+
+    found = analyse(problem, result)
+    return dataclasses.replace(
+        result, sensitivity=(*result.sensitivity, *found.rows), curves=(*result.curves, *found.curves)
+    )
 
 
 def _is_analysed(problem: Problem, estimator: Estimator) -> bool:
@@ -185,9 +186,8 @@ def _is_analysed(problem: Problem, estimator: Estimator) -> bool:
 def _supported(problem: Problem, estimator: Estimator) -> None:
     for role in ("weight", "cluster"):
         if problem.study.has(role) and not getattr(estimator, f"{role}s"):
-            raise Refusal(
-                f"{estimator.name} does not use the declared {role}", f"Drop the role '{role}' or read others"
-            )
+            reason = f"{estimator.name} does not use the declared {role}"
+            raise Refusal(reason, f"Drop the role '{role}' or read the other estimators")
 
 
 def _refusal(estimand: str, status: str, reason: str) -> Result:
@@ -210,11 +210,8 @@ def _rows(study: Study, estimator: str, specification: str, result: Result, seco
 
 def _is_primary(study: Study, row: Mapping[str, Any]) -> bool:
     rule = study.decision
-    same = (row["estimator"], row["estimand"], row["specification"]) == (
-        rule.primary,
-        rule.estimand,
-        rule.specification,
-    )
+    run = (row["estimator"], row["estimand"], row["specification"])
+    same = run == (rule.primary, rule.estimand, rule.specification)
     return same and (row["term"] == rule.term or row["status"] != "estimated")
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 TOLERANCE = 1e-10
+CRUMBS = 1e-12
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,13 @@ class Moments:
 
     def _centred(self) -> np.ndarray:
         total = self.total()
-        return total[1:, 1:] - np.outer(total[1:, 0], total[0, 1:]) / total[0, 0]
+        centred = total[1:, 1:] - np.outer(total[1:, 0], total[0, 1:]) / total[0, 0]
+        # A column that is constant in these rows (a category that only the dropped fold has) leaves crumbs of the
+        # subtraction; taken for variation they would give slopes of any size.
+        flat = np.diag(centred) <= CRUMBS * np.diag(total)[1:]
+        centred[flat, :] = 0.0
+        centred[:, flat] = 0.0
+        return centred
 
     def regress(self, y: str, x: Sequence[str]) -> Regression:
         """Least squares of ``y`` on a constant and ``x``; collinear columns are dropped and named."""

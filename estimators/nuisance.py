@@ -49,9 +49,20 @@ class BinaryFit:
         return self.design * ((t - p) * d / (p * (1 - p)))[:, None]
 
     def influence(self, t: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-        """Influence values of the coefficients: shape (n, k)."""
+        """Influence values of the coefficients: shape (n, k).
+
+        The score's own derivative (observed information) is the bread: with a probit the expected information, equal
+        to it in expectation, holds only if the model is right.
+        """
         w = np.ones(len(t)) if weights is None else weights
-        return np.linalg.solve(self.information, (self.score(t) * w[:, None]).T).T * len(t)
+        score = self.score(t)
+        if self.link == "probit":
+            eta, p = self.design @ self.coef, self.probability
+            residual = (t - p) * self.slope() / (p * (1 - p))
+            bread = (self.design * (w * residual * (residual + eta))[:, None]).T @ self.design
+        else:
+            bread = self.information
+        return np.linalg.solve(bread, (score * w[:, None]).T).T * len(t)
 
     def predict(self, design: np.ndarray) -> np.ndarray:
         """Probabilities for rows of a design with the constant first: shape (n,)."""

@@ -131,6 +131,7 @@ ESTIMATORS: tuple[Estimator, ...] = (
         {"neighbours": Option(1, int, "matches a unit, ties all kept"),
          "caliper": Option(None, float, "largest distance, in standard deviations of the propensity"),
          "replace": Option(True, (True, False), "with replacement; without, in descending propensity"),
+         "tie_tolerance": Option(0.0, float, "squared distances (in sd) this close tie; R's Matching takes 1e-5"),
          "bias_adjustment": Option(False, (True, False), "regression adjustment of the matched difference")},
         weights=False, clusters=False,
     ),
@@ -156,7 +157,7 @@ ESTIMATORS: tuple[Estimator, ...] = (
         _SELECTION + "; one effect for all, or read as a variance-weighted average",
         "the effect varies with the propensity and its average is what matters",
         "Chernozhukov et al. 2018",
-        {"learner": Option("linear", ("linear", "lasso", "boosting", "best"), "best picks the smallest out-of-fold loss"),
+        {"learner": Option("linear", ("linear", "lasso", "boosting", "best"), "best: the smallest out-of-fold loss"),
          "covariates": _COVARIATES},
     ),
     Estimator(
@@ -206,7 +207,7 @@ ESTIMATORS: tuple[Estimator, ...] = (
         ("outcome", "unit", "time", "cohort"), None, ("ATT",),
         "a weighted average of donors would have followed the treated unit", "the pre-period fit is poor",
         "Abadie, Diamond & Hainmueller 2010",
-        {"placebo_rmspe_multiple": Option(None, float, "placebos with a worse pre-fit than this multiple are left out")},
+        {"placebo_rmspe_multiple": Option(None, float, "placebos fitted worse than this multiple are left out")},
         weights=False, clusters=False,
     ),
 )  # fmt: skip

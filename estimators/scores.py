@@ -34,7 +34,8 @@ def score_table(problem: Problem) -> pa.Table:
     ``dr_score`` averages to the doubly robust ATE of any group of units, ``dr_score_att`` of all units to the ATT
     (Robins, Rotnitzky & Zhao 1994; Chernozhukov et al. 2018). ``propensity`` is fitted on all rows and drives the
     weights; ``propensity_crossfit``, ``mu0`` and ``mu1`` come from the other folds. A weight is NULL where its
-    estimator refuses (a stratum without both arms): its gate then fails.
+    estimator refuses (a stratum without both arms): its gate then fails. ``stratum`` is that of the ATE; the ATT has
+    strata of its own.
     """
     from .selection_on_observables import ope, psm, stratification
     from .selection_on_observables.ipw import balancing_weights
@@ -53,18 +54,24 @@ def score_table(problem: Problem) -> pa.Table:
     }
     for estimand in ("ATE", "ATT", "ATO"):
         columns[f"weight_ipw_{estimand.lower()}"] = balancing_weights(t, e, estimand)
-    strata = stratification.strata_of(problem.for_run("stratification", "default"))
+    by_strata = problem.for_run("stratification", "default")
+    strata = {estimand: stratification.strata_of(by_strata, estimand) for estimand in ("ATE", "ATT")}
     for estimand in ("ATE", "ATT"):
         columns[f"weight_psm_{estimand.lower()}"] = _or_none(
             lambda estimand=estimand: psm.matching_weights(problem.for_run("psm", "default"), estimand)
         )
         columns[f"weight_stratification_{estimand.lower()}"] = _or_none(
-            lambda estimand=estimand: stratification.stratum_weights(t, strata, estimand)
+            lambda estimand=estimand: stratification.stratum_weights(t, strata[estimand], estimand)
         )
     ids = problem.columns[problem.study.unit].tolist()
     kind = pa.int64() if isinstance(ids[0], int) else pa.string()
     rows = zip(
-        ids, t.tolist(), nuisances.fold.tolist(), strata.tolist(), ((e >= 0.1) & (e <= 0.9)).tolist(), strict=True
+        ids,
+        t.tolist(),
+        nuisances.fold.tolist(),
+        strata["ATE"].tolist(),
+        ((e >= 0.1) & (e <= 0.9)).tolist(),
+        strict=True,
     )
     plain = {name: [None] * len(ids) if v is None else v.tolist() for name, v in columns.items()}
     return table(

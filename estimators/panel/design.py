@@ -1,0 +1,73 @@
+"""What a panel's periods before treatment say about its design; no outcome after treatment is read."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..errors import Refusal
+from ..problem import Problem
+from ..result import DesignRow
+from .att_gt import group_time_effects
+from .donors import donor_pool, synthetic
+from .pretrends import LEVEL, pre_trends
+from .sample import take_sample
+
+
+def panel_design(problem: Problem) -> list[DesignRow]:
+    """Design rows of a panel study (estimator ``did``) or of a synthetic control (estimator ``synthetic_control``).
+
+    ``pre_trends_p`` is the joint Wald test that every ATT(g, t) before treatment is zero; ``pre_trends_power`` its
+    power at 5 % against a differential trend of the declared minimum effect a period. ``pre_rmspe_ratio`` and
+    ``pre_rmspe_level`` are the synthetic control's pre-period RMSPE over the standard deviation (n − 1) and over the
+    absolute mean of the treated unit's outcome before treatment. A value of None has the reason beside it.
+    """
+    if problem.study.design == "synthetic_control":
+        return _fit_rows(problem.for_run("synthetic_control", "default"))
+    return _trend_rows(problem.for_run("did", "default"))
+
+
+def _trend_rows(problem: Problem) -> list[DesignRow]:
+    step = abs(problem.study.decision.minimum_effect)
+    try:
+        sample = take_sample(problem)
+        group, method = problem.own("control_group"), problem.own("method")
+        effects = group_time_effects(sample, group, method, problem.options.propensity.link, pre_only=True)
+        test = pre_trends(effects, sample, step)
+    except Refusal as refusal:
+        return _without("did", ("pre_trends_p", "pre_trends_power"), str(refusal))
+    if test is None:
+        reason = "no cohort has two periods before treatment, so parallel trends cannot be tested"
+        return _without("did", ("pre_trends_p", "pre_trends_power"), reason)
+    verdict = "rejected" if test.p_value <= LEVEL else "not rejected"
+    return [
+        DesignRow("did", "pre_trends_p", "overall", test.p_value,
+                  f"parallel trends before treatment are {verdict}: W = {test.statistic:.4g} on "
+                  f"{test.degrees_of_freedom} df, p = {test.p_value:.3g}; power {test.power:.2f}"),
+        DesignRow("did", "pre_trends_power", "overall", test.power,
+                  f"the test would reject a differential trend of {step:g} a period (the minimum effect) with "
+                  f"probability {test.power:.2f} at the 5 % level"),
+    ]  # fmt: skip
+
+
+def _fit_rows(problem: Problem) -> list[DesignRow]:
+    try:
+        pool = donor_pool(problem)
+        before = pool.y1[: pool.n_pre]
+        rmspe = synthetic(before, pool.y0[: pool.n_pre], pool.n_pre).pre_rmspe
+    except Refusal as refusal:
+        return _without("synthetic_control", ("pre_rmspe_ratio", "pre_rmspe_level"), str(refusal))
+    spread, level = float(np.std(before, ddof=1)), abs(float(before.mean()))
+    told = f"pre-period RMSPE {rmspe:.4g} of {pool.treated} against"
+    return [
+        _share("pre_rmspe_ratio", rmspe, spread, f"{told} a standard deviation of {spread:.4g}"),
+        _share("pre_rmspe_level", rmspe, level, f"{told} a mean level of {level:.4g}"),
+    ]
+
+
+def _share(metric: str, rmspe: float, base: float, told: str) -> DesignRow:
+    value = rmspe / base if base > 0 else None
+    return DesignRow("synthetic_control", metric, "overall", value, told)
+
+
+def _without(estimator: str, metrics: tuple[str, ...], reason: str) -> list[DesignRow]:
+    return [DesignRow(estimator, metric, "overall", None, reason) for metric in metrics]

@@ -1,0 +1,138 @@
+"""Staggered difference-in-differences after Callaway & Sant'Anna (2021)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import Refusal
+from ..estimates import made
+from ..inference import simultaneous_critical_value, standard_error, wald
+from ..problem import Problem
+from ..result import CurvePoint, Diagnostic, Estimate, Result
+from .aggregate import Average, Averages, averages
+from .att_gt import Cell, GroupTime, group_time_effects
+from .frame import label
+from .pretrends import LEVEL, pre_trends
+from .sample import Sample, take_sample
+
+
+def did(problem: Problem, estimand: str) -> Result:
+    """Average effect of treatment on units of a cohort after its first treated period, from group-time effects.
+
+    ATT(g, t) = E[Y_t − Y_base | G = g] − E[Y_t − Y_base | controls], given covariates by ``method``
+    (`two_period.effect`), with a varying base period (`att_gt`). The row ``overall`` is their average weighted by
+    cohort shares; ``dynamic``, ``group`` and ``calendar`` are the paper's other overall averages; rows
+    ``event_time=…``, ``cohort=…``, ``time=…`` and ``cohort=…:time=…`` (pre-periods too) stand below.
+
+    Standard errors are analytic, pointwise, from influence values a unit that count the estimation of cohort shares,
+    propensities and outcome regressions; with a declared cluster (at or above the unit) they are summed by cluster.
+    Curve ``event_study`` carries both the pointwise interval and a simultaneous band by the multiplier bootstrap,
+    ``att_gt`` the pointwise interval.
+
+    Parameters
+    ----------
+    problem : Problem
+        Roles unit, time, cohort (first treated period; 0 or NULL: never) and outcome; covariates are read in the base
+        period. Options control_group, method, covariates, bootstrap; the propensity's link is the study's.
+    estimand : str
+        ATT.
+
+    Returns
+    -------
+    Result
+        ``n_trimmed`` counts units that miss a period and units treated in the first period. Weights are not supported.
+
+    Raises
+    ------
+    Refusal
+        See `sample.take_sample`; also if no effect after treatment has controls, or a cell's model fails.
+
+    References
+    ----------
+    Callaway & Sant'Anna (2021), Journal of Econometrics 225; Sant'Anna & Zhao (2020), Journal of Econometrics 219.
+    """
+    sample = take_sample(problem)
+    link = problem.options.propensity.link
+    effects = group_time_effects(sample, problem.own("control_group"), problem.own("method"), link)
+    if not effects.is_post.any():
+        raise Refusal("no period after treatment has control units", "Add units that are treated later or never")
+    found = averages(effects, sample.cohort)
+    rows = [*found.overall, *found.event_time, *found.cohort, *found.time]
+    estimates = [_average_row(estimand, one, sample) for one in rows]
+    estimates += [_cell_row(estimand, c, effects.psi[:, k], sample) for k, c in enumerate(effects.cells)]
+    critical = _critical(found, sample, problem)
+    diagnostics = _diagnostics(effects, sample, critical, abs(problem.study.decision.minimum_effect))
+    curves = [*_event_study(found, sample, critical), *_att_gt(effects, sample)]
+    return Result(tuple(estimates), diagnostics, tuple(curves))
+
+
+def _common(sample: Sample) -> dict[str, Any]:
+    return {
+        "n_clusters": sample.n_clusters,
+        "n_trimmed": sample.n_incomplete + sample.n_always_treated,
+        "variance_estimator": "influence_function" if sample.cluster is None else "cluster",
+    }
+
+
+def _average_row(estimand: str, one: Average, sample: Sample) -> Estimate:
+    treated = int(np.isin(sample.cohort, one.groups).sum())
+    se = standard_error(one.psi, sample.cluster)
+    return made(estimand, one.estimate, se, term=one.term, n_units=sample.n, n_treated=treated, **_common(sample))
+
+
+def _cell_row(estimand: str, cell: Cell, psi: np.ndarray, sample: Sample) -> Estimate:
+    sizes = {"n_units": cell.n_treated + cell.n_controls, "n_treated": cell.n_treated}
+    se = standard_error(psi, sample.cluster)
+    return made(estimand, cell.att, se, term=_term(cell), **sizes, **_common(sample))
+
+
+def _term(cell: Cell) -> str:
+    return f"cohort={label(cell.cohort)}:time={label(cell.time)}"
+
+
+def _critical(found: Averages, sample: Sample, problem: Problem) -> float:
+    psi = np.column_stack([one.psi for one in found.event_time])
+    return simultaneous_critical_value(psi, sample.cluster, problem.study.seed, problem.own("bootstrap"))
+
+
+def _event_study(found: Averages, sample: Sample, critical: float) -> list[CurvePoint]:
+    pointwise, simultaneous = [], []
+    for one in found.event_time:
+        se = standard_error(one.psi, sample.cluster)
+        bounds = wald(one.estimate, se)
+        band = (one.estimate - critical * se, one.estimate + critical * se) if se > 0 else (None, None)
+        shared: dict[str, Any] = {"x": one.at, "y": one.estimate, "x_label": one.term.removeprefix("event_time=")}
+        pointwise.append(
+            CurvePoint("event_study", "pointwise", conf_low=bounds.conf_low, conf_high=bounds.conf_high, **shared)
+        )
+        simultaneous.append(CurvePoint("event_study", "simultaneous", conf_low=band[0], conf_high=band[1], **shared))
+    return pointwise + simultaneous
+
+
+def _att_gt(effects: GroupTime, sample: Sample) -> list[CurvePoint]:
+    points = []
+    for k, cell in enumerate(effects.cells):
+        bounds = wald(cell.att, standard_error(effects.psi[:, k], sample.cluster))
+        low, high, series = bounds.conf_low, bounds.conf_high, f"cohort={label(cell.cohort)}"
+        points.append(CurvePoint("att_gt", series, cell.time, cell.att, label(cell.time), low, high))
+    return points
+
+
+def _diagnostics(effects: GroupTime, sample: Sample, critical: float, step: float) -> tuple[Diagnostic, ...]:
+    test = pre_trends(effects, sample, step)
+    out = [
+        Diagnostic("pre_trends_p", "overall", None, LEVEL)
+        if test is None
+        else Diagnostic("pre_trends_p", "overall", test.p_value, LEVEL, test.p_value > LEVEL),
+        Diagnostic("pre_trends_power", "overall", None if test is None else test.power),
+        Diagnostic("simultaneous_critical_value", "event_study", critical),
+        Diagnostic("units_incomplete", "overall", float(sample.n_incomplete)),
+        Diagnostic("units_always_treated", "overall", float(sample.n_always_treated)),
+        Diagnostic("cells_without_controls", "overall", float(effects.n_skipped)),
+    ]
+    out += [
+        Diagnostic("propensity_trimmed", _term(cell), float(cell.n_trimmed)) for cell in effects.cells if cell.n_trimmed
+    ]
+    return tuple(out)

@@ -1,0 +1,92 @@
+"""A panel as a rectangle: one row a unit, one column a period, read once for every panel estimator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import Refusal
+from ..problem import Problem
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Outcomes in wide form.
+
+    Attributes
+    ----------
+    units : ndarray of shape (n,)
+        Unit labels in sort order.
+    periods : ndarray of shape (T,)
+        Periods in ascending order, in the time column's own unit.
+    row : ndarray of shape (n, T), int
+        Place of a cell among the problem's rows; −1 where the cell is missing.
+    y : ndarray of shape (n, T)
+        Outcomes, NaN where the cell is missing.
+    cohort : ndarray of shape (n,)
+        First treated period; infinity where a unit is not treated up to the last period (0 or NULL or later).
+    """
+
+    units: np.ndarray
+    periods: np.ndarray
+    row: np.ndarray
+    y: np.ndarray
+    cohort: np.ndarray
+
+    @property
+    def complete(self) -> np.ndarray:
+        """Units seen in every period: shape (n,), boolean."""
+        return np.asarray((self.row >= 0).all(axis=1))
+
+
+def read_panel(problem: Problem) -> Panel:
+    """The study's rows as a rectangle.
+
+    Raises
+    ------
+    Refusal
+        If the cohort holds text or changes within a unit.
+    """
+    study = problem.study
+    assert study.time is not None
+    assert study.cohort is not None
+    units, code = np.unique(problem.columns[study.unit], return_inverse=True)
+    periods, when = np.unique(problem.columns[study.time], return_inverse=True)
+    row = np.full((len(units), len(periods)), -1)
+    row[code, when] = np.arange(problem.n)
+    y = np.where(row >= 0, problem.y[row], np.nan)
+    cohort = problem.columns[study.cohort]
+    if cohort.dtype == object:
+        raise Refusal(f"cohort '{study.cohort}' holds text", "Give the first treated period as a number, 0 for never")
+    never = np.isnan(cohort) | (cohort == 0) | (cohort > periods[-1])
+    return Panel(units, periods, row, y, by_unit(np.where(never, np.inf, cohort), code, units, study.cohort))
+
+
+def by_unit(values: np.ndarray, code: np.ndarray, units: np.ndarray, name: str) -> np.ndarray:
+    """A column that must not change within a unit, one value a unit: shape (n,).
+
+    Parameters
+    ----------
+    values, code : ndarray of shape (rows,)
+        The column, and the place of each row's unit in ``units``.
+    units : ndarray of shape (n,)
+    name : str
+        The column's name, for the message.
+
+    Raises
+    ------
+    Refusal
+        Naming a unit in which it changes.
+    """
+    first = np.unique(code, return_index=True)[1]
+    own = values[first]
+    changed = values != own[code]
+    if changed.any():
+        raise Refusal(f"'{name}' changes within unit {units[code[changed][0]]}", "It must be one value a unit")
+    return own
+
+
+def label(value: float) -> str:
+    """A period or cohort as text: whole numbers without decimals."""
+    return str(int(value)) if float(value).is_integer() else str(float(value))

@@ -1,0 +1,137 @@
+"""The units that a difference-in-differences compares, and every reason for which they cannot be compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import Refusal
+from ..problem import Problem
+from .frame import Panel, by_unit, read_panel
+
+FEWEST_TREATED = 5
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A balanced panel of units untreated in its first period.
+
+    Attributes
+    ----------
+    periods : ndarray of shape (T,)
+    y : ndarray of shape (n, T)
+    x : ndarray of shape (n, T, k)
+        Covariates in each period; k may be 0.
+    names : tuple of k str
+    cohort : ndarray of shape (n,)
+        First treated period, infinity for never.
+    treated_cohorts : tuple of float
+        Cohorts with an effect to estimate, ascending.
+    cluster : ndarray of shape (n,), int, or None
+    n_incomplete, n_always_treated : int
+        Units left out because they miss a period, or were treated in the first one.
+    """
+
+    periods: np.ndarray
+    y: np.ndarray
+    x: np.ndarray
+    names: tuple[str, ...]
+    cohort: np.ndarray
+    treated_cohorts: tuple[float, ...]
+    cluster: np.ndarray | None
+    n_incomplete: int
+    n_always_treated: int
+
+    @property
+    def n(self) -> int:
+        """Units."""
+        return len(self.cohort)
+
+    @property
+    def n_treated(self) -> int:
+        """Units of the treated cohorts."""
+        return int(np.isin(self.cohort, self.treated_cohorts).sum())
+
+    @property
+    def n_clusters(self) -> int | None:
+        """Clusters among the units, or None."""
+        return None if self.cluster is None else len(np.unique(self.cluster))
+
+
+def take_sample(problem: Problem) -> Sample:
+    """The units that can be compared.
+
+    Units that miss a period (a missing value in any column of the study makes one) are left out and counted, for
+    every effect compares the same units over time; units treated in the first period have no untreated outcome and
+    are left out and counted. A cohort beyond the last period counts as never treated. Where nobody is never treated
+    and not-yet-treated units are the controls, the last cohort has no controls of its own: it only serves as one.
+
+    Raises
+    ------
+    Refusal
+        For a single period, no complete unit, no treated cohort, no controls, a cluster that cuts through units or
+        fewer than two clusters; with status ``not_identified`` for fewer than five treated units, a cohort of one
+        unit or a single control, whose sampling variation cannot be seen.
+    """
+    panel = read_panel(problem)
+    if len(panel.periods) < 2:
+        raise Refusal("the panel has a single period", "Add periods before and after treatment")
+    complete, early = panel.complete, panel.cohort <= panel.periods[0]
+    keep = complete & ~early
+    if not keep.any():
+        raise Refusal(
+            f"no unit is left: {int((~complete).sum())} miss a period, {int(early.sum())} are treated from the start",
+            "Keep units that are seen in every period and untreated in the first",
+        )
+    cohort = panel.cohort[keep]
+    treated = _treated_cohorts(cohort, problem.own("control_group"))
+    _identified(cohort, treated)
+    x = problem.matrix(problem.covariate_terms())
+    return Sample(
+        panel.periods, panel.y[keep], x.values[panel.row[keep]], x.names, cohort, treated,
+        _cluster(problem, panel, keep), int((~complete).sum()), int((complete & early).sum()),
+    )  # fmt: skip
+
+
+def _treated_cohorts(cohort: np.ndarray, control_group: str) -> tuple[float, ...]:
+    groups = [float(g) for g in np.unique(cohort) if np.isfinite(g)]
+    if not groups:
+        raise Refusal("no unit becomes treated after the first period", "Check the cohort: first treated period, or 0")
+    if np.isinf(cohort).any():
+        return tuple(groups)
+    if control_group == "never_treated":
+        raise Refusal(
+            "no control units: every unit is treated by the last period",
+            "Set `options: {did: {control_group: not_yet_treated}}`",
+        )
+    if len(groups) == 1:
+        raise Refusal("no control units: all are treated in the same period", "Add units that are treated later")
+    return tuple(groups[:-1])
+
+
+def _identified(cohort: np.ndarray, treated: tuple[float, ...]) -> None:
+    """Refuse where a group is too small for its variation to be seen."""
+    sizes = {g: int((cohort == g).sum()) for g in treated}
+    total, controls = sum(sizes.values()), int((~np.isin(cohort, treated)).sum())
+    mend = "Read synthetic_control, or add treated units"
+    if total < FEWEST_TREATED:
+        reason = f"{total} treated unit{'s' * (total != 1)}: standard errors need at least {FEWEST_TREATED}"
+        raise Refusal(reason, mend, "not_identified")
+    single = [g for g, size in sizes.items() if size == 1]
+    if single:
+        reason = f"cohort {single[0]:g} has one unit, so its sampling variation cannot be seen"
+        raise Refusal(reason, "Leave such cohorts out, or read synthetic_control for them", "not_identified")
+    if controls < 2:
+        raise Refusal("a single control unit: its sampling variation cannot be seen", "Add controls", "not_identified")
+
+
+def _cluster(problem: Problem, panel: Panel, keep: np.ndarray) -> np.ndarray | None:
+    if problem.cluster is None:
+        return None
+    code = np.unique(problem.columns[problem.study.unit], return_inverse=True)[1]
+    labels = by_unit(problem.cluster.astype(str), code, panel.units, str(problem.study.cluster))[keep]
+    codes = np.unique(labels, return_inverse=True)[1]
+    if codes.max() < 1:
+        raise Refusal("all units are in one cluster", "Cluster at a level with several groups")
+    return codes

@@ -1,0 +1,203 @@
+"""Stratification on the propensity score."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..balance import standardised_differences
+from ..errors import Refusal
+from ..estimates import made
+from ..inference import cluster_sums, effective_sample_size
+from ..linear import LinearFit, fit_ols, leverage
+from ..problem import Problem
+from ..result import Diagnostic, Result
+
+BALANCED = 0.1
+# Units with the same covariates can differ in the last digits of their fitted propensity.
+SAME = 1e-10
+
+
+@dataclass(frozen=True)
+class Stratified:
+    """An effect averaged over strata: the effect, and the error that each unit adds to it, shape (n,)."""
+
+    effect: float
+    errors: np.ndarray
+
+
+def stratification(problem: Problem, estimand: str) -> Result:
+    """ATE or ATT: average over propensity strata of the difference between the arms' means within a stratum.
+
+    τ = Σ_s q_s (Ȳ_1s − Ȳ_0s), with q_s the stratum's share of all units (ATE) or of the treated (ATT). With
+    ``adjustment: regression`` the difference is the treatment's coefficient in the stratum's least squares on the
+    covariates of the propensity model.
+
+    Parameters
+    ----------
+    problem : Problem
+        Options: ``strata`` (how many) and ``adjustment``.
+    estimand : str
+        ATE (strata are quantiles of the propensity over all units) or ATT (over the treated).
+
+    Returns
+    -------
+    Result
+        Within-stratum variance Σ q_s² V_s, strata and shares taken as given: V_s = s²_1s/n_1s + s²_0s/n_0s, which is
+        HC2 of the stratum's regression (and is, with the adjustment). A declared cluster gives the cluster variance
+        with G/(G − 1). Diagnostics: ``weighted_smd`` a covariate (threshold 0.1), ``stratum_smd`` (the covariates'
+        largest in a stratum), ``stratum_units`` and ``stratum_treated`` of ``stratum=1`` …, ``effective_sample_size``.
+
+    Raises
+    ------
+    Refusal
+        A stratum lacks an arm or has but one unit of it (no variance); a stratum's regression cannot be fitted.
+
+    Notes
+    -----
+    Sampling weights are not supported (the estimator refuses such studies). Rows with missing values are left out
+    before.
+
+    References
+    ----------
+    Cochran (1968), Biometrics 24; Rosenbaum & Rubin (1984), JASA 79; Lunceford & Davidian (2004), Stat. Med. 23.
+    """
+    t, strata = problem.t, strata_of(problem, estimand)
+    weights = stratum_weights(t, strata, estimand)
+    _check_arms(t, strata, 2, "no variance within a stratum can be had")
+    x = problem.matrix(problem.options.propensity.covariates)
+    adjusted = problem.own("adjustment") == "regression"
+    inside = x.values if adjusted else np.empty((problem.n, 0))
+    names = x.names if adjusted else ()
+    got = stratified(problem.y, t, inside, names, strata, stratum_shares(t, strata, estimand))
+    row = made(
+        estimand,
+        got.effect,
+        _standard_error(got.errors, problem.cluster),
+        n_units=problem.n,
+        n_treated=int(t.sum()),
+        n_clusters=problem.n_clusters,
+        n_trimmed=0,
+        effective_sample_size=effective_sample_size(weights),
+        variance_estimator="within_stratum" if problem.cluster is None else "cluster",
+    )
+    return Result((row,), _diagnostics(problem, strata, weights, estimand))
+
+
+def strata_of(problem: Problem, estimand: str = "ATE") -> np.ndarray:
+    """Stratum of each unit, 1, 2, …: intervals between quantiles of the propensity, closed below; shape (n,), int64.
+
+    Quantiles (linear interpolation, Hyndman & Fan's type 7) are those of all units, or of the treated for the ATT, so
+    that each stratum holds the same share of the population that the estimand is about. Units beyond the outermost
+    treated ones belong to the outermost strata. Equal quantiles are one, so there may be fewer strata than asked for.
+    """
+    number = problem.own("strata")
+    if number < 1:
+        raise Refusal(f"strata must be at least 1, not {number}", "Mend options: stratification")
+    e = problem.propensity().probability
+    inner = np.quantile(e[problem.t == 1] if estimand == "ATT" else e, np.arange(1, number) / number)
+    place = np.searchsorted(inner, e + SAME, side="right")
+    return np.unique(place, return_inverse=True)[1].astype(np.int64) + 1
+
+
+def stratum_shares(t: np.ndarray, strata: np.ndarray, estimand: str) -> np.ndarray:
+    """q_s: share of all units (ATE) or of the treated (ATT) in each stratum: shape (S,)."""
+    count = np.bincount(strata, weights=t if estimand == "ATT" else None)[1:].astype(float)
+    return count / count.sum()
+
+
+def stratum_weights(t: np.ndarray, strata: np.ndarray, estimand: str) -> np.ndarray:
+    """Weight of each unit so that the arms' weighted means differ by the stratified effect: shape (n,).
+
+    ATE: n_s / n_as of a unit of arm a in stratum s. ATT: 1 for the treated, n_1s / n_0s for controls.
+
+    Parameters
+    ----------
+    t : ndarray of shape (n,), values 0 and 1
+    strata : ndarray of shape (n,), values 1 … S
+    estimand : str
+        ATE or ATT.
+
+    Raises
+    ------
+    Refusal
+        A stratum lacks an arm; the reason names the strata.
+    """
+    _check_arms(t, strata, 1, "their units have nothing to be compared with")
+    n1, n0 = np.bincount(strata, weights=t), np.bincount(strata, weights=1 - t)
+    n1, n0 = n1[strata], n0[strata]
+    if estimand == "ATT":
+        return np.where(t == 1, 1.0, n1 / n0)
+    return (n1 + n0) / np.where(t == 1, n1, n0)
+
+
+def stratified(
+    y: np.ndarray, t: np.ndarray, x: np.ndarray, names: tuple[str, ...], strata: np.ndarray, shares: np.ndarray
+) -> Stratified:
+    """Treatment coefficients of one regression a stratum on (1, t, x), averaged with ``shares``.
+
+    ``errors`` are q_s times the unit's term of the coefficient, (X'X)⁻¹ x_i e_i / √(1 − h_i): their squares add up to
+    the HC2 variance, Σ q_s² V_s, and with no columns in x that is s²_1/n_1 + s²_0/n_0.
+    """
+    effect, errors = 0.0, np.zeros(len(y))
+    for s, share in enumerate(shares, start=1):
+        rows = strata == s
+        fit = _fit(y[rows], np.column_stack([t[rows], x[rows]]), ("(t)", *names), s)
+        effect += share * float(fit.coef[1])
+        room = np.maximum(1.0 - leverage(fit), 1e-12)
+        errors[rows] = share * (fit.design @ fit.bread[:, 1]) * fit.residuals / np.sqrt(room)
+    return Stratified(effect, errors)
+
+
+def _fit(y: np.ndarray, x: np.ndarray, names: tuple[str, ...], stratum: int) -> LinearFit:
+    try:
+        return fit_ols(y, x, names)
+    except ValueError as few:
+        raise Refusal(f"stratum {stratum} cannot be regressed: {few}", "Use fewer strata or covariates") from None
+
+
+def _standard_error(errors: np.ndarray, cluster: np.ndarray | None) -> float:
+    if cluster is None:
+        return float(np.sqrt(np.sum(errors**2)))
+    sums = cluster_sums(errors, cluster)
+    if len(sums) < 2:
+        raise Refusal("one cluster cannot tell how much clusters vary", "Declare a cluster with several values")
+    return float(np.sqrt(np.sum(sums**2) * len(sums) / (len(sums) - 1)))
+
+
+def _check_arms(t: np.ndarray, strata: np.ndarray, least: int, why: str) -> None:
+    """Refuse where a stratum has fewer than ``least`` units of an arm."""
+    poor = []
+    for s in range(1, int(strata.max()) + 1):
+        n, n1 = int(np.sum(strata == s)), int(t[strata == s].sum())
+        if min(n1, n - n1) < least:
+            poor.append(f"stratum {s} has {n1} treated and {n - n1} untreated")
+    if poor:
+        raise Refusal(f"{'; '.join(poor)}: {why}", "Use fewer strata or a narrower population")
+
+
+def _diagnostics(problem: Problem, strata: np.ndarray, weights: np.ndarray, estimand: str) -> tuple[Diagnostic, ...]:
+    t, x = problem.t, problem.matrix(problem.study.covariates)
+    smd = standardised_differences(x.values, t, weights, estimand)
+    rows = [
+        Diagnostic("weighted_smd", name, float(d), BALANCED, bool(abs(d) < BALANCED))
+        for name, d in zip(x.names, smd, strict=True)
+    ]
+    for subject, part in (("overall", weights), ("treated", weights[t == 1]), ("control", weights[t == 0])):
+        rows.append(Diagnostic("effective_sample_size", subject, effective_sample_size(part)))
+    for s in range(1, int(strata.max()) + 1):
+        rows += _stratum_diagnostics(f"stratum={s}", x.values, t, strata == s)
+    return tuple(rows)
+
+
+def _stratum_diagnostics(subject: str, x: np.ndarray, t: np.ndarray, inside: np.ndarray) -> list[Diagnostic]:
+    """Size and balance of one stratum; its differences are measured in the whole sample's standard deviations."""
+    v = (x[t == 1].var(axis=0, ddof=1) + x[t == 0].var(axis=0, ddof=1)) / 2
+    gap = x[inside & (t == 1)].mean(axis=0) - x[inside & (t == 0)].mean(axis=0)
+    largest = float(np.max(np.abs(gap[v > 0]) / np.sqrt(v[v > 0]), initial=0.0))
+    return [
+        Diagnostic("stratum_smd", subject, largest),
+        Diagnostic("stratum_units", subject, float(inside.sum())),
+        Diagnostic("stratum_treated", subject, float(t[inside].sum())),
+    ]

@@ -1,0 +1,133 @@
+"""Double machine learning of the partially linear model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..contracts import treatment_kind
+from ..errors import Refusal
+from ..estimates import made
+from ..inference import standard_error
+from ..problem import Problem
+from ..result import Diagnostic, Result
+from ..sample import check_arms, check_sample, counts
+from .learners import FLEXIBLE, held_out, out_of_fold
+
+# Less than this share of the treatment's variance left is rounding, not variation.
+NOTHING_LEFT = 1e-10
+# Out of fold a quarter worse than the plain mean: the nuisances add noise, they do not remove confounding.
+WORST_R2 = -0.25
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """Outcome and treatment less their out-of-fold predictions, each of shape (n,), and the losses of the learners.
+
+    ``losses`` maps (``outcome`` or ``treatment``, learner) to the weighted mean of the squared residuals.
+    """
+
+    outcome: np.ndarray
+    treatment: np.ndarray
+    losses: dict[tuple[str, str], float]
+
+
+def tvce(problem: Problem, estimand: str) -> Result:
+    """The effect of one unit of treatment, where it is one for all: θ in Y = θ D + g(X) + ζ, D = m(X) + V.
+
+    With u = Y − ℓ(X) and v = D − m(X), ℓ and m predicted out of fold: θ = Σ w v u / Σ w v² (the partialling-out score).
+    Where the effect varies, θ weights it by the treatment's conditional variance. HC1: Σ w² v² (u − θ v)² / (Σ w v²)²
+    times n / (n − 1); normal reference. With ``folds: 1`` and linear nuisances θ is the coefficient of least squares.
+
+    Option ``learner``: linear, lasso, boosting, or best (for outcome and treatment each the one with the smallest
+    out-of-fold squared error). ``covariates``: terms in place of the study's.
+
+    Sampling weights enter the learners and the score. A declared cluster assigns clusters to folds and sums the score
+    a cluster (times G / (G − 1)). Rows with missing values have been left out or refused before.
+
+    Diagnostics: ``r2`` of outcome and treatment out of fold, ``theta`` of each fold's own rows, and for best the
+    ``learner_loss`` of each learner.
+
+    Raises
+    ------
+    Refusal
+        ``not_identified`` where the covariates explain the treatment; ``refused`` for lasso or boosting with folds: 1,
+        a fold that holds every row, too few rows, or predictions far worse out of fold than the mean (fixed effects
+        whose levels the other folds do not have).
+
+    Sources
+    -------
+    Chernozhukov et al. 2018, section 4.1; Robinson 1988.
+    """
+    binary = treatment_kind(problem.study, problem.columns) == "binary"
+    check_arms(problem) if binary else check_sample(problem)
+    residuals = partial_out(problem)
+    w, u, v = problem.w, residuals.outcome, residuals.treatment
+    _check_variation(problem, v)
+    fits = {"outcome": _r2(problem.y, u, w), "treatment": _r2(problem.t, v, w)}
+    _check_predictions(fits)
+    theta, psi = partialling_out(u, v, w)
+    clustered = problem.cluster is not None
+    row = made(
+        estimand, theta, standard_error(psi, problem.cluster, ddof=1),
+        contrast="1 - 0" if binary else "per unit",
+        variance_estimator="cluster" if clustered else "HC1", **counts(problem, binary=binary),
+    )  # fmt: skip
+    return Result((row,), (*(Diagnostic("r2", k, r2) for k, r2 in fits.items()), *_diagnostics(problem, residuals)))
+
+
+def partialling_out(u: np.ndarray, v: np.ndarray, w: np.ndarray) -> tuple[float, np.ndarray]:
+    """θ of the residuals and its influence values: float and ndarray of shape (n,)."""
+    information = float(np.sum(w * v**2))
+    theta = float(np.sum(w * v * u)) / information
+    return theta, len(u) * w * v * (u - theta * v) / information
+
+
+def partial_out(problem: Problem) -> Residuals:
+    """Residuals of outcome and treatment by the declared learner."""
+    targets = np.column_stack([problem.y, problem.t])
+    x = problem.matrix(problem.covariate_terms()).values
+    chosen = problem.own("learner")
+    names = ("linear", *FLEXIBLE) if chosen == "best" else (chosen,)
+    folds, seed = problem.folds(), problem.study.seed
+    if chosen == "best" and folds.max() == 0:
+        raise Refusal("the learner best needs cross-fitting", "Declare folds of 2 or more, or learner: linear")
+    left = {name: targets - out_of_fold(name, targets, x, problem.w, folds, seed) for name in names}
+    losses, best = {}, []
+    for j, which in enumerate(("outcome", "treatment")):
+        own = {name: float(np.average(left[name][:, j] ** 2, weights=problem.w)) for name in names}
+        losses |= {(which, name): loss for name, loss in own.items()}
+        best.append(left[min(own, key=own.__getitem__)][:, j])
+    return Residuals(best[0], best[1], losses)
+
+
+def _check_variation(problem: Problem, v: np.ndarray) -> None:
+    w, t = problem.w, problem.t
+    total = float(np.sum(w * (t - np.average(t, weights=w)) ** 2))
+    if float(np.sum(w * v**2)) <= NOTHING_LEFT * total:
+        reason = "the covariates explain the treatment entirely, so its effect cannot be told from theirs"
+        raise Refusal(reason, "Drop the covariate that defines the treatment", "not_identified")
+
+
+def _r2(raw: np.ndarray, left: np.ndarray, w: np.ndarray) -> float:
+    return 1 - float(np.sum(w * left**2)) / float(np.sum(w * (raw - np.average(raw, weights=w)) ** 2))
+
+
+def _check_predictions(fits: dict[str, float]) -> None:
+    for which, r2 in fits.items():
+        if r2 < WORST_R2:
+            reason = f"out of fold the {which} is predicted far worse than by its mean (R² {r2:.2f})"
+            raise Refusal(reason, "Use fewer covariates (no fixed effects of small groups), or learner: lasso")
+
+
+def _diagnostics(problem: Problem, residuals: Residuals) -> tuple[Diagnostic, ...]:
+    w = problem.w
+    rows = []
+    for k, held in held_out(problem.folds()):
+        u, v = residuals.outcome[held], residuals.treatment[held]
+        varies = float(np.sum(w[held] * v**2)) > 0
+        rows.append(Diagnostic("theta", f"fold={k}", partialling_out(u, v, w[held])[0] if varies else None))
+    if len(residuals.losses) > 2:
+        rows += [Diagnostic("learner_loss", f"{a}:{b}", loss) for (a, b), loss in residuals.losses.items()]
+    return tuple(rows)

@@ -1,0 +1,1 @@
+"""Figures drawn from the rows of marts; `figures.registry.CATALOGUE` lists them."""

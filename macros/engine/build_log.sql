@@ -1,0 +1,53 @@
+{# marts.build_log: append-only, one row a node a build, each row's hash taken over the row before it. #}
+
+{% macro build_log_relation() %}
+    {{ return(api.Relation.create(database=target.database, schema='marts', identifier='build_log')) }}
+{% endmacro %}
+
+{% macro build_log_columns() %}
+    {{ return({
+        'position': 'bigint', 'build_id': type_text(), 'node': type_text(), 'resource_type': type_text(),
+        'status': type_text(), 'seconds': type_double(), 'message': type_text(), 'logged_at': 'timestamp',
+        'previous_hash': type_text(), 'row_hash': type_text(),
+    }) }}
+{% endmacro %}
+
+{% macro append_build_log(results) %}
+    {% if execute and flags.WHICH in ('build', 'run', 'seed', 'test', 'snapshot') and results %}
+        {% set relation = build_log_relation() %}
+        {% do adapter.create_schema(relation) %}
+        {% set columns = [] %}
+        {% for name, kind in build_log_columns().items() %}{% do columns.append(name ~ ' ' ~ kind) %}{% endfor %}
+        {% do run_query('create table if not exists ' ~ relation ~ ' (' ~ columns | join(', ') ~ ')') %}
+        {% set last = run_query(
+            'select position, row_hash from ' ~ relation ~ ' order by position desc limit 1'
+        ).rows %}
+        {% set state = namespace(position=0, hash='') %}
+        {% if last | length > 0 %}
+            {% set state.position = last[0][0] | int %}
+            {% set state.hash = last[0][1] %}
+        {% endif %}
+        {% set now = modules.datetime.datetime.now(modules.pytz.utc).strftime('%Y-%m-%d %H:%M:%S.%f') %}
+        {% set rows = [] %}
+        {% for result in results %}
+            {% set state.position = state.position + 1 %}
+            {% set message = (result.message or '') | string | replace('\r', '') %}
+            {% set seconds = (result.execution_time or 0) | round(3) %}
+            {% set told = [
+                build_id(), result.node.unique_id, result.node.resource_type | string, result.status | string, message,
+            ] %}
+            {# what tests/singular/build_log_chain_holds.sql takes the hash over again #}
+            {% set hash = local_md5(([state.position | string] + told + [state.hash]) | join('|')) %}
+            {% set quoted = [] %}
+            {% for field in told[:4] + [message, now, state.hash, hash] %}
+                {% do quoted.append("'" ~ field | replace("'", "''") ~ "'") %}
+            {% endfor %}
+            {% do rows.append(
+                '(' ~ state.position ~ ', ' ~ quoted[0:4] | join(', ') ~ ', ' ~ seconds ~ ', '
+                ~ quoted[4:] | join(', ') ~ ')'
+            ) %}
+            {% set state.hash = hash %}
+        {% endfor %}
+        {% do run_query('insert into ' ~ relation ~ ' values ' ~ rows | join(', ')) %}
+    {% endif %}
+{% endmacro %}

@@ -1,0 +1,160 @@
+{#
+    All gates of one study: one row a gate x subject x estimand x estimator. The statistics give values; thresholds come from
+    vars (gate_thresholds), and what a failed gate forbids from the seed gate_policy, with gate_exceptions a study.
+    Where a contract is broken, the gates that need the broken column are left out and the contract row tells why.
+#}
+{% macro study_gates(study, block, units, scores=none, design=none) %}
+    {% set policy = ref('gate_policy') %}
+    {% set exceptions = ref('gate_exceptions') %}
+    {% if not execute %}{{ return('select 1 as parsed') }}{% endif %}
+
+    {% set present = units_columns(units) %}
+    {% set parts = [gate_contract(study, block, units, present)] %}
+    {% set intact = missing_columns(block, present) | length == 0 %}
+    {% if intact and scores is not none %}
+        {% do parts.append(gate_balance(block, units, scores)) %}
+        {% do parts.append(gate_overlap(scores)) %}
+        {% do parts.append(gate_effective_sample_size(scores)) %}
+    {% endif %}
+    {% if intact and block.get('treatment') and block.get('covariates') %}
+        {% do parts.append(gate_collinearity(block, units)) %}
+    {% endif %}
+    {% if design is not none %}
+        {% do parts.append(gate_design(block, design)) %}
+    {% endif %}
+
+    with
+
+    judged as (
+
+        {% for part in parts %}
+            select * from ({{ part }}) as part_{{ loop.index }}
+            {{ "union all" if not loop.last }}
+        {% endfor %}
+
+    ),
+
+    policy as (
+
+        select * from {{ policy }}
+        where
+            design in ('*', '{{ block.get('design') }}')
+            and estimator not in ('{{ strangers(block, scores) | join("', '") }}')
+
+    ),
+
+    -- a policy line that names an estimator or an estimand makes a row of its own beside the general one
+    ruled as (
+
+        select
+            judged.gate,
+            judged.subject,
+            coalesce(judged.estimand, nullif(policy.estimand, '*')) as estimand,
+            coalesce(judged.estimator, nullif(policy.estimator, '*')) as estimator,
+            judged.value,
+            judged.threshold,
+            judged.is_passing,
+            judged.reason,
+            policy.blocks,
+            policy.severity,
+            policy.remedy,
+            (case when policy.estimator = '*' then 0 else 4 end)
+            + (case when policy.estimand = '*' then 0 else 2 end)
+            + (case when policy.design = '*' then 0 else 1 end) as specificity
+        from judged
+        left join policy
+            on
+                judged.gate = policy.gate
+                and (policy.estimator = '*' or judged.estimator is null or judged.estimator = policy.estimator)
+                and (policy.estimand = '*' or judged.estimand is null or judged.estimand = policy.estimand)
+
+    ),
+
+    ranked as (
+
+        select
+            *,
+            row_number() over (
+                partition by gate, subject, estimand, estimator order by specificity desc
+            ) as place
+        from ruled
+
+    ),
+
+    final as (
+
+        select
+            {{ as_text("'" ~ study ~ "'") }} as study,
+            ranked.gate,
+            ranked.subject,
+            ranked.estimand,
+            ranked.estimator,
+            ranked.value,
+            ranked.threshold,
+            -- closed on NULL: what could not be computed has not passed
+            coalesce(ranked.is_passing, false) as is_passing,
+            -- a gate without a policy line blocks
+            coalesce(exceptions.blocks, ranked.blocks, true) as blocks,
+            coalesce(ranked.severity, 'warn') as severity,
+            case
+                when exceptions.reason is null then ranked.reason
+                else ranked.reason || ' (exception: ' || exceptions.reason || ')'
+            end as reason,
+            ranked.remedy,
+            current_timestamp as checked_at
+        from ranked
+        left join {{ exceptions }} as exceptions
+            on
+                exceptions.study = '{{ study }}'
+                and exceptions.gate = ranked.gate
+                and exceptions.subject in ('*', ranked.subject)
+                and exceptions.estimand in ('*', ranked.estimand)
+                and exceptions.estimator in ('*', ranked.estimator)
+        where ranked.place = 1
+
+    )
+
+    select * from final
+{% endmacro %}
+
+{# Estimators that have policy lines of their own and cannot run in this study: their lines would only make noise. #}
+{% macro strangers(block, scores) %}
+    {% set out = ['ols' if scores is not none else 'difference_in_means'] %}
+    {% if not block.get('instruments') %}{% do out.append('iv') %}{% endif %}
+    {{ return(out) }}
+{% endmacro %}
+
+{# Lower-case names and types of the columns of a relation: a mapping of name to data type. #}
+{% macro units_columns(units) %}
+    {% set present = {} %}
+    {% for column in adapter.get_columns_in_relation(units) %}
+        {% do present.update({column.name: column.dtype | lower}) %}
+    {% endfor %}
+    {{ return(present) }}
+{% endmacro %}
+
+{# One judged row, from SQL for its value and its pass; `reason` is SQL that gives text. #}
+{% macro gate_row(gate, subject, value, threshold, is_passing, reason, estimand=none, estimator=none, source=none) %}
+    select
+        {{ as_text("'" ~ gate ~ "'") }} as gate,
+        {{ subject }} as subject,
+        {{ estimand or null_text() }} as estimand,
+        {{ estimator or null_text() }} as estimator,
+        cast({{ value }} as {{ type_double() }}) as value,
+        cast({{ threshold }} as {{ type_double() }}) as threshold,
+        {{ is_passing }} as is_passing,
+        {{ reason }} as reason
+    {%- if source %}
+        from {{ source }}
+    {%- endif %}
+{% endmacro %}
+
+{% macro gate_threshold(gate) %}
+    {% set thresholds = var('gate_thresholds') %}
+    {% if gate not in thresholds %}
+        {% do exceptions.raise_compiler_error(
+            "vars: cqox: gate_thresholds has no '" ~ gate ~ "'. Copy the full block from cqox's dbt_project.yml."
+        ) %}
+    {% endif %}
+    {{ return(thresholds[gate]) }}
+{% endmacro %}

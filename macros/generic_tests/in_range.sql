@@ -1,0 +1,13 @@
+{# Values outside [least, most], NULL included: NULL passes a bare `where not`, so it is spelt out. #}
+{% test in_range(model, column_name, least=none, most=none, allow_null=false) %}
+    {{ return(adapter.dispatch('test_in_range', 'cqox')(model, column_name, least, most, allow_null)) }}
+{% endtest %}
+
+{% macro default__test_in_range(model, column_name, least, most, allow_null) %}
+    select {{ column_name }} as value
+    from {{ model }}
+    where
+        {% if least is not none %}not coalesce({{ column_name }} >= {{ least }}, {{ allow_null }}){% else %}1 = 0{% endif %}
+        or
+        {% if most is not none %}not coalesce({{ column_name }} <= {{ most }}, {{ allow_null }}){% else %}1 = 0{% endif %}
+{% endmacro %}

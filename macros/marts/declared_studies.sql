@@ -1,0 +1,39 @@
+{# The declarations of the listed studies as rows: what the YAML says, nothing measured. #}
+{% macro declared_studies() %}
+    {% if not execute %}{{ return('select 1 as parsed') }}{% endif %}
+    {% for study in var('studies') %}
+        {% set block = study_block(study) %}
+        {% set rule = block.get('decision') or {} %}
+        select
+            {{ as_text("'" ~ study ~ "'") }} as study,
+            {{ text_or_null(block.get('question')) }} as question,
+            {{ text_or_null(block.get('design')) }} as design,
+            {{ text_or_null(block.get('population')) }} as population,
+            {{ text_or_null(block.get('outcome')) }} as outcome,
+            {{ text_or_null(block.get('outcome_unit')) }} as outcome_unit,
+            {{ text_or_null(block.get('treatment') or block.get('cohort') or block.get('running')) }} as treatment,
+            {{ text_or_null(rule.get('desired_direction')) }} as desired_direction,
+            {{ number_or_null(rule.get('minimum_effect')) }} as minimum_effect,
+            {{ number_or_null(block.get('value_per_unit')) }} as value_per_unit,
+            {{ number_or_null(block.get('cost_per_unit')) }} as cost_per_unit,
+            {{ 'true' if block.get('a_a_test') else 'false' }} as is_a_a_test,
+            {{ text_or_null(tojson(block)) }} as roles
+        {{ "union all" if not loop.last }}
+    {% endfor %}
+{% endmacro %}
+
+{# The study block of the study's effects model. #}
+{% macro study_block(study) %}
+    {% for node in graph.nodes.values() if node.resource_type == 'model' and node.name == study ~ '_effects' %}
+        {{ return(node.config.meta.get('study') or {}) }}
+    {% endfor %}
+    {{ return({}) }}
+{% endmacro %}
+
+{% macro text_or_null(value) %}
+    {{- return(null_text() if value is none else as_text("'" ~ (value | string | replace("'", "''")) ~ "'")) -}}
+{% endmacro %}
+
+{% macro number_or_null(value) %}
+    {{- return(null_double() if value is not number else 'cast(' ~ value ~ ' as ' ~ type_double() ~ ')') -}}
+{% endmacro %}

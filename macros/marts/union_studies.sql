@@ -1,0 +1,80 @@
+{#
+    Rows of one table of every study of the list, as a union. A table that is not there, or is older than this build, is left
+    out: the marts then write a `failed` row, and never last build's rows as if they were new.
+    time_column: when the table's rows were made.
+#}
+{% macro union_studies(suffix, columns, time_column) %}
+    {% set relations = [] %}
+    {% for study in var('studies') %}
+        {% do relations.append(ref(study ~ '_' ~ suffix)) %}
+    {% endfor %}
+    {% if not execute %}{{ return('select 1 as parsed') }}{% endif %}
+    {% set selects = [] %}
+    {% for relation in relations %}
+        {% if load_relation(relation) is not none %}
+            {% do selects.append(
+                'select ' ~ columns | join(', ') ~ ' from ' ~ relation ~ since_build_started(time_column)
+            ) %}
+        {% endif %}
+    {% endfor %}
+    {{ return(selects | join('\nunion all\n') if selects else none) }}
+{% endmacro %}
+
+{% macro since_build_started(time_column) %}
+    {% set started = build_started_at() %}
+    {{ return(' where ' ~ time_column ~ " >= timestamp '" ~ started ~ "'" if started else '') }}
+{% endmacro %}
+
+{# The studies of the list as a relation of one column. #}
+{% macro listed_studies() %}
+    {% for study in var('studies') %}
+        select {{ as_text("'" ~ study ~ "'") }} as study {{ "union all" if not loop.last }}
+    {% endfor %}
+{% endmacro %}
+
+{# Why a study has no rows of this build: the errors of this build among the nodes that it hangs on. study, reason. #}
+{% macro build_failures() %}
+    {% set log = load_relation(build_log_relation()) if execute else none %}
+    {% for study in var('studies') %}
+        select
+            {{ as_text("'" ~ study ~ "'") }} as study,
+            {%- if log is none %}
+                {{ null_text() }} as reason
+            {%- else %}
+                (
+                    select min(node || ': ' || message)
+                    from {{ log }}
+                    where
+                        build_id = '{{ build_id() }}'
+                        and status in ('error', 'fail')
+                        and node in ({{ ancestors_of(study) }})
+                ) as reason
+            {%- endif %}
+        {{ "union all" if not loop.last }}
+    {% endfor %}
+{% endmacro %}
+
+{# Quoted unique ids of a study's effects, all that it hangs on, and the tests of those. #}
+{% macro ancestors_of(study) %}
+    {% set found = [] %}
+    {% for node in graph.nodes.values() if node.name == study ~ '_effects' %}{% do found.append(node.unique_id) %}{% endfor %}
+    {% for id in found %}
+        {% for parent in graph.nodes.get(id, {}).get('depends_on', {}).get('nodes', []) %}
+            {% if parent not in found %}{% do found.append(parent) %}{% endif %}
+        {% endfor %}
+    {% endfor %}
+    {% set tests = [] %}
+    {% for node in graph.nodes.values() if node.resource_type == 'test' %}
+        {% for parent in node.depends_on.nodes if parent in found %}{% do tests.append(node.unique_id) %}{% endfor %}
+    {% endfor %}
+    {{ return("'" ~ (found + tests) | unique | join("', '") ~ "'") }}
+{% endmacro %}
+
+{# A column of JSON text as a relation of rows. fields: mapping of name to type. #}
+{% macro json_rows(column, fields) %}{{ return(adapter.dispatch('json_rows', 'cqox')(column, fields)) }}{% endmacro %}
+
+{% macro duckdb__json_rows(column, fields) -%}
+    unnest(from_json({{ column }}, '[{{ fields_as_json(fields) }}]'))
+{%- endmacro %}
+
+{% macro fields_as_json(fields) %}{{ return(tojson(fields)) }}{% endmacro %}

@@ -1,0 +1,59 @@
+{#
+    The terms of a declaration (age, age^2, C(race), log(x), a:b) as SQL expressions over a relation; the same columns as
+    estimators/terms.py gives. A category has an indicator a level, the first level in sort order left out.
+    Returns a list of {name, sql}. Reads the levels of categories from the relation.
+#}
+{% macro term_expressions(relation, terms) %}
+    {% set out = [] %}
+    {% for term in terms %}
+        {% for one in single_term(relation, term) %}
+            {% if one.name not in out | map(attribute='name') | list %}{% do out.append(one) %}{% endif %}
+        {% endfor %}
+    {% endfor %}
+    {{ return(out) }}
+{% endmacro %}
+
+{% macro single_term(relation, term) %}
+    {% if ':' in term %}
+        {% set parts = term.split(':') %}
+        {% set left = single_term(relation, parts[0] | trim) %}
+        {% set right = single_term(relation, parts[1:] | join(':') | trim) %}
+        {% set out = [] %}
+        {% for a in left %}{% for b in right %}
+            {% do out.append({'name': a.name ~ ':' ~ b.name, 'sql': '(' ~ a.sql ~ ') * (' ~ b.sql ~ ')'}) %}
+        {% endfor %}{% endfor %}
+        {{ return(out) }}
+    {% endif %}
+    {% set category = modules.re.match('^C\\((\\w+)\\)$', term) %}
+    {% set power = modules.re.match('^(\\w+)\\^([1-9])$', term) %}
+    {% set logarithm = modules.re.match('^log\\((\\w+)\\)$', term) %}
+    {% if category %}
+        {{ return(category_indicators(relation, category.group(1))) }}
+    {% elif power %}
+        {{ return([{'name': term, 'sql': 'power(' ~ as_number(power.group(1)) ~ ', ' ~ power.group(2) ~ ')'}]) }}
+    {% elif logarithm %}
+        {{ return([{'name': term, 'sql': 'ln(' ~ as_number(logarithm.group(1)) ~ ')'}]) }}
+    {% endif %}
+    {{ return([{'name': term, 'sql': as_number(term)}]) }}
+{% endmacro %}
+
+{% macro as_number(column) %}{{ return('cast(' ~ adapter.quote(column) ~ ' as ' ~ type_double() ~ ')') }}{% endmacro %}
+
+{% macro category_indicators(relation, column) %}
+    {% set quoted = adapter.quote(column) %}
+    {% set levels = run_query(
+        'select distinct ' ~ as_text(quoted) ~ ' as level from ' ~ relation
+        ~ ' where ' ~ quoted ~ ' is not null order by 1'
+    ).columns[0].values() %}
+    {% set out = [] %}
+    {% for level in levels %}
+        {% if not loop.first %}
+            {% do out.append({
+                'name': column ~ '=' ~ level,
+                'sql': 'case when ' ~ as_text(quoted) ~ " = '" ~ (level | string | replace("'", "''")) ~ "'"
+                    ~ ' then 1.0 when ' ~ quoted ~ ' is not null then 0.0 end',
+            }) %}
+        {% endif %}
+    {% endfor %}
+    {{ return(out) }}
+{% endmacro %}

@@ -1,0 +1,6 @@
+{{ study_gates(
+    study='nsw_cps',
+    block=config.meta_get('study', {}),
+    units=ref('nsw_cps_units'),
+    scores=ref('nsw_cps_scores')
+) }}

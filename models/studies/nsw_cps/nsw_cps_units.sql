@@ -1,0 +1,32 @@
+with
+
+treated as (
+
+    select * from {{ ref('stg_causaldata__nsw') }} where treat = 1
+
+),
+
+controls as (
+
+    select * from {{ ref('stg_causaldata__cps') }}
+
+),
+
+both_groups as (
+
+    select 'nsw' as source_file, * from treated
+    union all by name
+    select 'cps' as source_file, * from controls
+
+),
+
+final as (
+
+    select
+        source_file || '-' || lpad(cast(unit_id as varchar), 5, '0') as unit_id,
+        * exclude (unit_id, source_file)
+    from both_groups
+
+)
+
+select * from final
