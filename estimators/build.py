@@ -63,7 +63,7 @@ def design(name: str, block: Mapping[str, Any] | None, units: Any) -> pa.Table:
     A diagnostic that cannot be computed is a row with a NULL value and the reason; the gate on it fails.
     """
     try:
-        problem, _ = _problem(name, block, units)
+        problem, _ = _problem(name, block, units, for_design=True)
     except StudyError:
         return table([], DESIGN_SCHEMA)
     where = DESIGN_CHECKS.get(problem.study.design)
@@ -118,13 +118,17 @@ def estimate(
     return table(rows, EFFECTS_SCHEMA)
 
 
-def _problem(name: str, block: Mapping[str, Any] | None, units: Any) -> tuple[Problem, int]:
+def _problem(
+    name: str, block: Mapping[str, Any] | None, units: Any, for_design: bool = False
+) -> tuple[Problem, int]:
     """The checked study with its complete rows, and how many rows were left out for missing values."""
     study = Study.declare(name, block)
     keys = [study.unit] + ([study.time] if study.time else [])
     columns = warehouse.read(units, study.columns(), keys, name)
     contracts.check(study, columns)
-    columns, dropped = contracts.complete_rows(study, columns)
+    # A density test must see every unit near the cutoff, those without an outcome too.
+    needed = [study.unit, study.running] if for_design and study.design == "rd" and study.running else None
+    columns, dropped = contracts.complete_rows(study, columns, needed)
     contracts.check(study, columns)
     first = study.decision.primary
     return Problem(study, first, "default", study.options_for(first), columns), dropped

@@ -46,10 +46,10 @@ def check(study: Study, columns: Columns) -> None:
     _check_treatment(study, columns)
 
 
-def complete_rows(study: Study, columns: Columns) -> tuple[Columns, int]:
-    """Rows without a NULL in any column of the study, and how many were left out."""
+def complete_rows(study: Study, columns: Columns, needed: list[str] | None = None) -> tuple[Columns, int]:
+    """Rows without a NULL in any needed column (default: all of the study's), and how many were left out."""
     # A unit that is never treated has no cohort: there, NULL is an answer and not a gap.
-    needed = [name for name in study.columns() if name != study.cohort]
+    needed = [name for name in needed or study.columns() if name != study.cohort]
     keep = ~np.any([is_missing(columns[name]) for name in needed], axis=0)
     return {name: values[keep] for name, values in columns.items()}, int((~keep).sum())
 

@@ -45,8 +45,15 @@ class BinaryFit:
 
     def score(self, t: np.ndarray) -> np.ndarray:
         """Likelihood score of each unit: shape (n, k)."""
-        p, d = self.probability, self.slope()
-        return self.design * ((t - p) * d / (p * (1 - p)))[:, None]
+        return self.design * self._residual(t)[:, None]
+
+    def _residual(self, t: np.ndarray) -> np.ndarray:
+        """Derivative of the log-likelihood in the index, also where a probability rounds to 0 or 1."""
+        if self.link == "logit":
+            return t - self.probability
+        side = np.where(t == 1, 1.0, -1.0)
+        eta = side * (self.design @ self.coef)
+        return side * np.exp(stats.norm.logpdf(eta) - stats.norm.logcdf(eta))
 
     def influence(self, t: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
         """Influence values of the coefficients: shape (n, k).
@@ -55,14 +62,12 @@ class BinaryFit:
         to it in expectation, holds only if the model is right.
         """
         w = np.ones(len(t)) if weights is None else weights
-        score = self.score(t)
+        bread = self.information
         if self.link == "probit":
-            eta, p = self.design @ self.coef, self.probability
-            residual = (t - p) * self.slope() / (p * (1 - p))
-            bread = (self.design * (w * residual * (residual + eta))[:, None]).T @ self.design
-        else:
-            bread = self.information
-        return np.linalg.solve(bread, (score * w[:, None]).T).T * len(t)
+            residual = self._residual(t)
+            curvature = residual * (residual + self.design @ self.coef)
+            bread = (self.design * (w * curvature)[:, None]).T @ self.design
+        return np.linalg.solve(bread, (self.score(t) * w[:, None]).T).T * len(t)
 
     def predict(self, design: np.ndarray) -> np.ndarray:
         """Probabilities for rows of a design with the constant first: shape (n,)."""
@@ -221,8 +226,8 @@ def _predict_arms(
     try:
         if products is None:
             return tuple(_fitted(fit_ols(y[t == a], x[t == a], names, w[t == a]), names, at) for a in (0, 1))  # type: ignore[return-value]
-        extra = tuple(f"treatment:{names[j]}" for j in products)
-        labels = (*names, "treatment", *extra)
+        extra = tuple(f"(treatment):{names[j]}" for j in products)
+        labels = (*names, "(treatment)", *extra)
         fit = fit_ols(y, np.column_stack([x, t, x[:, list(products)] * t[:, None]]), labels, w)
         arms = []
         for a in (0.0, 1.0):

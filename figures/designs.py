@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from . import words
 from .data import Row, StudyRows
@@ -21,11 +22,11 @@ def event_study(rows: StudyRows) -> Drawing | NotDrawn:
     run = runs[0]
     series = rows.curve("event_study", run)
     points = series.get("pointwise") or series.get("simultaneous") or next(iter(series.values()))
-    figure = canvas(3.9)
+    figure = canvas(3.6)
     axes = figure.add_subplot()
     axes.axhline(0, color=INK, linewidth=1)
     axes.axvline(-0.5, color=INK, linewidth=1.1, linestyle=(0, (4, 3)))
-    axes.text(-0.46, 0.985, "treatment starts", transform=axes.get_xaxis_transform(), va="top", color=MUTED)
+    _beside(axes, -0.5, "treatment starts")
     for name, width, alpha in (("simultaneous", 1.3, 0.9), ("pointwise", 4.5, 0.55)):
         held = [p for p in series.get(name, []) if p["conf_low"] is not None and p["conf_high"] is not None]
         axes.vlines([p["x"] for p in held], [p["conf_low"] for p in held], [p["conf_high"] for p in held],
@@ -41,7 +42,7 @@ def event_study(rows: StudyRows) -> Drawing | NotDrawn:
     axes.set_ylabel(f"effect on {rows.outcome}")
     axes.margins(y=0.14)
     axes.grid(axis="y", color=RULE)
-    figure.legend(loc="outside lower left", ncols=4, columnspacing=1.2, handletextpad=0.4)
+    figure.legend(loc="outside lower left", ncols=2, columnspacing=1.2, handletextpad=0.4)
     return Drawing(figure, _event_title(rows, run), _pre_caption(rows, run, series))
 
 
@@ -81,7 +82,7 @@ def rd_plot(rows: StudyRows) -> Drawing | NotDrawn:
     run = runs[0]
     bins, fit = rows.curve("rd_bins", run), rows.curve("rd_fit", run)
     cutoff = _cutoff(rows, fit or bins)
-    figure = canvas(4.1)
+    figure = canvas(3.8)
     axes = figure.add_subplot()
     if fit:
         inside = [p["x"] for side in fit.values() for p in side]
@@ -92,12 +93,12 @@ def rd_plot(rows: StudyRows) -> Drawing | NotDrawn:
                   linewidth=2.6, label=f"fit, {side}", zorder=4)  # fmt: skip
     if cutoff is not None:
         axes.axvline(cutoff, color=INK, linewidth=1.1, linestyle=(0, (4, 3)), zorder=2)
-        axes.text(cutoff, 0.985, f" cutoff {cutoff:g}", transform=axes.get_xaxis_transform(), va="top", color=MUTED)
+        _beside(axes, cutoff, f"cutoff {cutoff:g}")
     axes.set_xlabel(f"{rows.roles.get('running') or 'running variable'} (running variable)")
     axes.set_ylabel(f"mean of {rows.outcome}")
     axes.margins(x=0.02, y=0.1)
     axes.grid(axis="y", color=RULE)
-    figure.legend(loc="outside lower left", ncols=5, columnspacing=1.1, handletextpad=0.4)
+    figure.legend(loc="outside lower left", ncols=3, columnspacing=1.1, handletextpad=0.4)
     return Drawing(figure, _jump_title(rows, run), _bandwidth_caption(rows, run, fit))
 
 
@@ -148,13 +149,12 @@ def synthetic_path_and_gap(rows: StudyRows) -> Drawing | NotDrawn:
     run = runs[0]
     path, gap = rows.curve("synthetic_path", run), rows.curve("synthetic_gap", run)
     start = _start(rows, run)
-    figure = canvas(5.9)
+    figure = canvas(5.4)
     top, bottom = figure.subplots(2, 1, sharex=True)
     _line(top, path.get("treated", []), color=TREATED, linewidth=2.4, label="treated")
     _line(top, path.get("synthetic", []), color=BLUE, linewidth=2.4, linestyle=(0, (5, 2)), label="synthetic")
     top.set_title("Path")
     top.set_ylabel(rows.outcome)
-    top.legend(loc="best")
     placebos = [name for name in gap if name.startswith("placebo")]
     for i, name in enumerate(placebos):
         _line(bottom, gap[name], color=FAINT, linewidth=0.9, alpha=0.75, zorder=1,
@@ -164,19 +164,46 @@ def synthetic_path_and_gap(rows: StudyRows) -> Drawing | NotDrawn:
     bottom.set_title("Gap: treated minus synthetic")
     bottom.set_ylabel(f"gap ({rows.card.get('outcome_unit') or rows.card.get('outcome')})")
     bottom.set_xlabel(str(rows.roles.get("time") or "period"))
-    bottom.legend(loc="lower left")
+    _shared_legend(figure, top, bottom)
     for axes in (top, bottom):
         axes.grid(axis="y", color=RULE)
         axes.margins(x=0.01)
         if start is not None:
             axes.axvline(start, color=INK, linewidth=1.1, linestyle=(0, (4, 3)), zorder=2)
     if start is not None:
-        top.text(start, 0.985, f" treated from {start:g}", transform=top.get_xaxis_transform(), va="top", color=MUTED)
-    return Drawing(figure, _gap_title(rows, run, start), _placebo_caption(rows, run))
+        _beside(top, start, f"treated from {start:g}")
+    beyond = _limit(bottom, gap)
+    return Drawing(figure, _gap_title(rows, run, start), f"{_placebo_caption(rows, run)} {beyond}".strip())
+
+
+def _beside(axes: Axes, x: float, text: str) -> None:
+    """A label at the top, just right of an upright line."""
+    axes.annotate(text, (x, 0.985), xycoords=axes.get_xaxis_transform(), xytext=(5, 0), textcoords="offset points",
+                  va="top", color=MUTED)  # fmt: skip
+
+
+def _limit(axes: Axes, gap: dict[str, list[Row]]) -> str:
+    """Keep the treated unit's gap readable beside placebos that fit badly; tells how many run off the plot."""
+    largest = {name: max(abs(p["y"]) for p in points) for name, points in gap.items() if points}
+    room = 1.5 * largest.get("treated", 0.0)
+    beyond = sum(size > room for size in largest.values())
+    if room == 0 or beyond == 0:
+        return ""
+    axes.set_ylim(-room, room)
+    return f"{words.count(beyond, 'placebo')} with a poor fit {'runs' if beyond == 1 else 'run'} beyond the plot."
 
 
 def _line(axes: Axes, points: list[Row], **look: Any) -> None:
     axes.plot([p["x"] for p in points], [p["y"] for p in points], **look)
+
+
+def _shared_legend(figure: Figure, *panels: Axes) -> None:
+    """Each label once, below the panels."""
+    found: dict[str, Any] = {}
+    for axes in panels:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            found.setdefault(label, handle)
+    figure.legend(list(found.values()), list(found), loc="outside lower left", ncols=3)
 
 
 def _start(rows: StudyRows, run: Run) -> float | None:

@@ -24,7 +24,7 @@ def covariate_balance(rows: StudyRows) -> Drawing | NotDrawn:
         return NotDrawn("no balance gates: the study weighs no covariates")
     covariates = sorted({*raw, *(c for run in weighted.values() for c in run)}, key=lambda c: (raw.get(c, 0), c))
     limit = next((g["threshold"] for g in rows.gates if g["gate"] == "balance" and g["threshold"]), LIMIT)
-    figure = canvas(1.7 + 0.36 * len(covariates) + 0.22 * ((len(weighted) + 2) // 2))
+    figure = canvas(1.2 + 0.31 * len(covariates) + 0.2 * ((len(weighted) + 2) // 2))
     axes = figure.add_subplot()
     at = {covariate: i for i, covariate in enumerate(covariates)}
     axes.scatter(list(raw.values()), [at[c] for c in raw], s=70, facecolors="white", edgecolors=MUTED, linewidths=1.6,
@@ -36,7 +36,7 @@ def covariate_balance(rows: StudyRows) -> Drawing | NotDrawn:
         axes.scatter(
             list(values.values()), [at[c] + shift for c in values], s=32, zorder=4,
             color=SERIES[estimators.index(estimator) % len(SERIES)],
-            marker=MARKERS[estimands.index(estimand) % len(MARKERS)], label=words.run(estimator, estimand),
+            marker=MARKERS[estimands.index(estimand) % len(MARKERS)], label=words.on_axes(estimator, estimand),
         )  # fmt: skip
     largest = max([*raw.values(), *(v for run in weighted.values() for v in run.values()), limit])
     _love_axes(axes, covariates, limit, largest)
@@ -81,18 +81,18 @@ def _balance_title(rows: StudyRows, raw: dict, weighted: dict, limit: float) -> 
     run = _headline_run(rows, weighted)
     after = sum(value >= limit for value in weighted[run].values())
     name = words.run(*run)
-    ending = "none does" if after == 0 else f"{after} still {'does' if after == 1 else 'do'}"
+    ending = "none does" if after == 0 else f"{after} {'does' if after == 1 else 'do'}"
     return (
         f"{start}; after {name[:1].lower() + name[1:]}, {ending}" if raw else f"After {name}: {after} beyond {limit:g}"
     )
 
 
 def _headline_run(rows: StudyRows, weighted: dict) -> tuple[str, str]:
-    """The primary run where it has weights, else the best balanced."""
-    primary = (rows.card.get("estimator"), rows.card.get("estimand"))
-    if primary in weighted:
-        return primary  # type: ignore[return-value]
-    return min(weighted, key=lambda run: (max(weighted[run].values()), run))
+    """The primary run where it has weights, else the best balanced of its estimand, else of all."""
+    first, estimand = rows.card.get("estimator"), rows.card.get("estimand")
+    return min(
+        weighted, key=lambda run: (run != (first, estimand), run[1] != estimand, max(weighted[run].values()), run)
+    )
 
 
 def _balance_caption(rows: StudyRows, weighted: dict) -> str:
@@ -116,7 +116,7 @@ def propensity_overlap(rows: StudyRows) -> Drawing | NotDrawn:
     totals = {name: sum(p["y"] for p in points) for name, points in arms.items()}
     if not all(totals.values()):
         return NotDrawn("the propensity histogram lacks an arm")
-    figure = canvas(3.7)
+    figure = canvas(3.4)
     axes = figure.add_subplot()
     axes.axvspan(*SUPPORT, color=ZONE, zorder=0, linewidth=0)
     for edge in SUPPORT:
@@ -155,7 +155,7 @@ def _inside(points: list[Row]) -> float:
 def _trimming(share: float, inside: dict[str, float]) -> str:
     kept = f"{inside['treated']:,.0f} treated and {inside['control']:,.0f} control units"
     if share >= 0.999:
-        return "Nothing to trim: every unit has comparable units in the other arm."
+        return "Nothing to trim: the region holds every unit, or nearly so."
     if share >= 0.8:
         return f"Trimming is optional: inside the region are {kept}."
     return (

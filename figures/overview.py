@@ -12,6 +12,7 @@ from . import words
 from .data import Row, StudyRows
 from .style import BLUE, GREEN, INK, MUTED, RULE, VERMILLION, ZONE, Drawing, NotDrawn, canvas
 
+_WIDTH = 6.9  # inches of the forest
 SYSTEMS = {"linear": BLUE, "nonlinear": VERMILLION, "learned": GREEN}
 
 
@@ -21,16 +22,17 @@ def estimator_forest(rows: StudyRows) -> Drawing | NotDrawn:
     if not found:
         return NotDrawn("no estimates: the study gave no effects")
     lines = _lines(rows, found)
-    figure = canvas(1.3 + 0.36 * len(lines), 7.4)
+    figure = canvas(1.1 + 0.31 * len(lines), _WIDTH)
     axes = figure.add_subplot()
     estimated = [row for row in found if row["estimate"] is not None]
     _scale(axes, rows, estimated)
-    places = _places(rows, estimated)
+    places = _places(estimated)
+    room = _room(lines)
     for y, line in enumerate(lines):
         if line.row is None:
             continue
         if line.row["estimate"] is None:
-            _refused(axes, y, line.row)
+            _refused(axes, y, line.row, room)
         else:
             _estimated(axes, y, line.row, places)
     axes.axvline(0, color=INK, linewidth=1, zorder=2)
@@ -66,9 +68,8 @@ def _lines(rows: StudyRows, found: list[Row]) -> list[_Line]:
         lines.append(_Line(f"{estimand}, {words_for}" if words_for else estimand))
         group = [row for row in found if row["estimand"] == estimand]
         for row in sorted(group, key=_order):
-            other = "" if row["specification"] == "default" else f", {row['specification']}"
-            mark = " (primary)" if row["is_primary"] else " (naive)" if row["estimator"] in NAIVE else ""
-            lines.append(_Line(f"{words.estimator(row['estimator'])}{other}{mark}", row))
+            mark = "primary" if row["is_primary"] else "naive" if row["estimator"] in NAIVE else None
+            lines.append(_Line(words.on_axes(row["estimator"], mark, row["specification"]), row))
     return lines
 
 
@@ -100,11 +101,14 @@ def _scale(axes: Axes, rows: StudyRows, estimated: list[Row]) -> None:
                   textcoords="offset points", ha="left" if less else "right", color="#00634A", size=10)  # fmt: skip
 
 
-def _places(rows: StudyRows, estimated: list[Row]) -> int:
+def _places(estimated: list[Row]) -> int:
     """Decimals for the whole column, from the primary's interval, or the narrowest that there is."""
-    spreads = [words.spread_of(row["conf_low"], row["conf_high"]) for row in estimated]
-    held = [s for s in spreads if s]
-    return words.decimals_for([row["estimate"] for row in estimated], min(held) if held else None)
+    for chosen in ([row for row in estimated if row["is_primary"]], estimated):
+        spreads = [words.spread_of(row["conf_low"], row["conf_high"]) for row in chosen]
+        held = [spread for spread in spreads if spread]
+        if held:
+            return words.decimals_for([], min(held))
+    return words.decimals_for([row["estimate"] for row in estimated])
 
 
 def _estimated(axes: Axes, y: int, row: Row, places: int) -> None:
@@ -123,12 +127,20 @@ def _estimated(axes: Axes, y: int, row: Row, places: int) -> None:
                   va="center", size=9.5, weight="bold" if primary else "normal")  # fmt: skip
 
 
-def _refused(axes: Axes, y: int, row: Row) -> None:
+def _room(lines: list[_Line]) -> int:
+    """How many characters of a reason fit beside the longest label; measured on DejaVu Sans at these sizes."""
+    return max(int((_WIDTH * 72 - 5.6 * max(len(line.label) for line in lines) - 22) / 5.1), 20)
+
+
+def _refused(axes: Axes, y: int, row: Row, room: int) -> None:
     status = row["status"].replace("_", " ")
-    axes.annotate(f"{status}: {words.shortened(row['status_reason'], 62)}", (0.0, y),
-                  xycoords=("axes fraction", "data"), xytext=(6, 0), textcoords="offset points", va="center", size=9.5,
-                  color=MUTED, style="italic", zorder=5,
-                  bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5, "alpha": 0.85})  # fmt: skip
+    note = axes.annotate(
+        words.shortened(f"{status}: {row['status_reason'] or 'no reason was given'}", room), (0.0, y),
+        xycoords=("axes fraction", "data"), xytext=(6, 0), textcoords="offset points", va="center", size=9.5,
+        color=MUTED, style="italic", zorder=5, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
+    )  # fmt: skip
+    # It runs over the plot and the column of numbers, and must not push them aside.
+    note.set_in_layout(False)
 
 
 def _forest_title(rows: StudyRows, found: list[Row]) -> str:
@@ -137,7 +149,8 @@ def _forest_title(rows: StudyRows, found: list[Row]) -> str:
         return f"{words.count(len(found), 'estimate')}, none of them declared primary"
     name = words.run(primary["estimator"], primary["estimand"], primary["specification"])
     if primary["estimate"] is None:
-        return f"The declared primary, {name}, was {primary['status'].replace('_', ' ')}"
+        verb = {"failed": "failed", "not_identified": "is not identified"}.get(primary["status"], "was refused")
+        return f"The declared primary, {name}, {verb}"
     return f"{name}: {words.effect(primary['estimate'], primary['conf_low'], primary['conf_high'], rows.unit)}"
 
 
@@ -158,7 +171,7 @@ def counterfactual_comparison(rows: StudyRows) -> Drawing | NotDrawn:
     found = {name: rows.overall(run, f"system={name}") for name in SYSTEMS}
     ates = {name: row for name, row in found.items() if row is not None}
     r2 = {name: rows.diagnostic("r2", run, name) for name in SYSTEMS}
-    figure = canvas(7.6)
+    figure = canvas(7.0)
     grid = figure.add_gridspec(3, 2, height_ratios=(1, 1, 0.62))
     panels = [figure.add_subplot(grid[i // 2, i % 2]) for i in range(4)]
     _distribution(panels[0], rows.curve("y0_distribution", run), "Outcome without treatment", rows.outcome)
@@ -200,7 +213,8 @@ def _fit(axes: Axes, r2: dict[str, float | None]) -> None:
     held = {name: value for name, value in r2.items() if value is not None}
     axes.bar(range(len(held)), list(held.values()), color=[SYSTEMS[name] for name in held], width=0.6, zorder=2)
     for i, value in enumerate(held.values()):
-        axes.annotate(f"{value:.2f}", (i, value), xytext=(0, 3), textcoords="offset points", ha="center", size=10)
+        axes.annotate(words.number(value, 2), (i, value), xytext=(0, 3 if value >= 0 else -3), ha="center", size=10,
+                      textcoords="offset points", va="bottom" if value >= 0 else "top")  # fmt: skip
     axes.set_xticks(range(len(held)), list(held))
     axes.axhline(0, color=INK, linewidth=1)
     axes.margins(y=0.18)
@@ -213,7 +227,7 @@ def _table(axes: Axes, ates: dict[str, Row], r2: dict[str, float | None], unit: 
     axes.axis("off")
     cells = [
         [name, words.effect(row["estimate"], row["conf_low"], row["conf_high"], unit),
-         "–" if r2[name] is None else f"{r2[name]:.3f}"]
+         words.number(r2[name], 3)]
         for name, row in ates.items()
     ]  # fmt: skip
     if not cells:

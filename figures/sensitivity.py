@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 
 from . import words
 from .data import Row, StudyRows
-from .style import BLUE, INK, MUTED, RULE, VERMILLION, Drawing, NotDrawn, canvas
+from .style import BLUE, INK, RULE, VERMILLION, Drawing, NotDrawn, canvas
 
 _NAMES = {"point": "the estimate", "bound": "the interval's nearer end"}
 _COLOURS = {"point": BLUE, "bound": VERMILLION}
@@ -20,10 +20,9 @@ def evalue_sensitivity_curve(rows: StudyRows) -> Drawing | NotDrawn:
     run = runs[0]
     series = rows.curve("residual_effect", run)
     evalues = {row["subject"]: row["value"] for row in _of(rows, run, "e_value") if row["value"] is not None}
-    figure = canvas(3.9)
+    figure = canvas(3.6)
     axes = figure.add_subplot()
     axes.axhline(1, color=INK, linewidth=1.1)
-    axes.text(0.995, 1, "no effect left", transform=axes.get_yaxis_transform(), ha="right", va="bottom", color=MUTED)
     for name in ("point", "bound"):
         points = series.get(name, [])
         axes.plot([p["x"] for p in points], [p["y"] for p in points], color=_COLOURS[name], label=_NAMES[name])
@@ -33,13 +32,17 @@ def evalue_sensitivity_curve(rows: StudyRows) -> Drawing | NotDrawn:
         if row["value"] is not None:
             axes.axvline(row["value"], color=INK, linewidth=1.1, linestyle=(0, (4, 3)),
                          label=f"critical strength {row['value']:.2f}")  # fmt: skip
-    axes.set_xlabel("strength of the confounder (risk ratio with treatment and with outcome alike)")
-    axes.set_ylabel("effect left (risk ratio)")
+    axes.set_xlabel("strength of the confounder (risk ratio with treatment and outcome)")
+    axes.set_ylabel("effect left (risk ratio; 1 is none)")
     axes.set_xlim(left=1)
     axes.margins(y=0.12)
     axes.grid(color=RULE)
     figure.legend(loc="outside lower left", ncols=3)
-    return Drawing(figure, _title(evalues), f"For {words.run(run[0], run[2], run[1])}.")
+    name, title = words.run(run[0], run[2], run[1]), _title(evalues)
+    primary = tuple(rows.card.get(k) for k in ("estimator", "specification", "estimand"))
+    if run != primary:
+        title = f"{name}: {title[:1].lower() + title[1:]}"
+    return Drawing(figure, title, f"The curves are those of {name}.")
 
 
 def _mark(axes: Axes, strength: float, name: str) -> None:

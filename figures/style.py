@@ -22,8 +22,8 @@ TREATED, CONTROL = VERMILLION, BLUE
 SERIES = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
 MARKERS = ("o", "s", "^", "D", "v", "P")
 
-WIDTH = 7.0
-_TITLE_SIZE, _TITLE_LINE = 13.5, 0.24
+WIDTH = 6.2
+_TITLE_SIZE, _TITLE_LINE = 12.5, 0.23
 
 _RC: dict[str, Any] = {
     "font.family": "DejaVu Sans",
@@ -112,7 +112,7 @@ def _saved(drawing: Drawing, salt: str, titled: bool, kind: str, **options: Any)
     figure, buffer = drawing.figure, io.BytesIO()
     width, height = figure.get_size_inches()
     with look(salt):
-        lines = textwrap.wrap(drawing.title, int(width * 8.7))
+        lines = textwrap.wrap(drawing.title, int(width * 9.2))
         title = figure.suptitle("\n".join(lines), x=0.012, ha="left", size=_TITLE_SIZE, weight="bold", linespacing=1.3)
         title.set_visible(titled)
         title.set_in_layout(titled)

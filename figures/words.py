@@ -21,15 +21,27 @@ _SHORT = {
     "did": "Difference-in-differences",
 }
 
+# For figures, where a name shares its line with a plot.
+_ON_AXES = {
+    "ipw": "Weighting (IPW)",
+    "psm": "Matching",
+    "stratification": "Stratification",
+    "tvce": "Double ML",
+    "ols": "Least squares",
+    "counterfactual": "Three systems",
+    "iv": "Instruments (IV)",
+}
+
 ESTIMANDS = {"ATE": "all units", "ATT": "the treated", "ATO": "where the arms overlap", "LATE": "local"}
 
 
 def decimals_for(values: Sequence[float | None], spread: float | None = None) -> int:
-    """How many decimals tell the values apart: two digits of the spread, or three of the largest value."""
+    """How many decimals to print: two digits of the spread (three where it begins with 1), or three of the value."""
     sizes = [abs(v) for v in values if v is not None and math.isfinite(v) and v != 0]
-    digits = 2 if spread else 3
     scale = spread or (max(sizes) if sizes else 1.0)
-    return min(max(digits - 1 - math.floor(math.log10(abs(scale))), 0), 10)
+    magnitude = math.floor(math.log10(abs(scale)))
+    digits = 2 if spread and abs(spread) >= 2 * 10.0**magnitude else 3
+    return min(max(digits - 1 - magnitude, 0), 10)
 
 
 def number(value: float | None, decimals: int | None = None, *, sign: bool = False) -> str:
@@ -106,10 +118,27 @@ def estimator(name: str | None) -> str:
     return BY_NAME[name].title if name in BY_NAME else name.replace("_", " ").capitalize()
 
 
-def run(name: str | None, estimand: str | None, specification: str | None = "default") -> str:
+def on_axes(name: str, estimand: str | None = None, other: str = "default") -> str:
+    """A run's name where there is little room."""
+    return _joined(_ON_AXES.get(name) or estimator(name), estimand, specification(other))
+
+
+def specification(name: str | None) -> str:
+    """The name of a specification in words; nothing for the default."""
+    return "" if name in (None, "default") else str(name).replace("_", " ")
+
+
+def run(name: str | None, estimand: str | None, other: str | None = "default") -> str:
     """Estimator, estimand and (where it is not the default) the specification."""
-    inside = ", ".join(x for x in (estimand, None if specification == "default" else specification) if x)
-    return f"{estimator(name)} ({inside})" if inside else estimator(name)
+    return _joined(estimator(name), estimand, specification(other))
+
+
+def _joined(name: str, *parts: str | None) -> str:
+    """A name with its parts in one pair of brackets."""
+    inside = ", ".join(part for part in parts if part)
+    if not inside:
+        return name
+    return f"{name[:-1]}, {inside})" if name.endswith(")") else f"{name} ({inside})"
 
 
 def shortened(text: str | None, length: int = 90) -> str:

@@ -10,6 +10,7 @@ from ..errors import Refusal
 from ..inference import cluster_sums
 from ..moments import TOLERANCE, Moments, independent
 from ..problem import Problem
+from ..sample import check_sample, regression_variance
 
 
 @dataclass(frozen=True)
@@ -81,9 +82,10 @@ def partialled(problem: Problem) -> Partialled:
     Raises
     ------
     Refusal
-        ``not_identified``: the covariates explain the treatment or every instrument. ``refused``: too few rows, or one
-        cluster.
+        ``not_identified``: the covariates explain the treatment or every instrument. ``refused``: too few rows,
+        one cluster, or an outcome that never varies.
     """
+    check_sample(problem)
     instruments = tuple(problem.own("instruments") or problem.study.instruments)
     x = problem.matrix(problem.covariate_terms()).values
     basis = _basis(x)
@@ -104,9 +106,7 @@ def partialled(problem: Problem) -> Partialled:
             "Drop the covariate that repeats it",
             "not_identified",
         )
-    if problem.n_clusters == 1:
-        raise Refusal("one cluster cannot tell how much clusters vary", "Declare a cluster with several values")
-    variance = "cluster" if problem.cluster is not None else str(problem.own("variance"))
+    variance = regression_variance(problem, problem.own("variance"))
     own = _residuals(basis, z.values[:, kept])
     orthonormal = np.linalg.qr(own / np.linalg.norm(own, axis=0))[0]
     y, d = _residuals(basis, problem.y), _residuals(basis, problem.t)

@@ -54,21 +54,24 @@ def simplex_least_squares(y: np.ndarray, x: np.ndarray) -> SimplexFit:
     """
     points = x - y[:, None]
     norms = np.sqrt((points**2).sum(axis=0))
-    support, weights = [int(np.argmin(norms))], np.ones(1)
     best_single, reached = float(norms.min()), float("inf")
+    support, weights = [int(np.argmin(norms))], np.ones(1)
+    if best_single == 0:
+        return SimplexFit((np.arange(x.shape[1]) == support[0]).astype(float), 0.0)
     for _ in range(MAX_STEPS):
         r = points[:, support] @ weights
-        products = r @ points
-        loss, candidate = float(r @ r), int(np.argmin(products))
-        gap = loss - float(products[candidate])
+        loss = float(r @ r)
+        gaps = loss - r @ points
         # What the rounding of r and of r'p_j could feign is no descent.
-        noise = ROUNDING * max(np.sqrt(loss), ROUNDING * norms[support].max()) * max(best_single, norms[candidate])
-        if gap <= noise or candidate in support or loss >= reached:
+        noise = ROUNDING * max(np.sqrt(loss), ROUNDING * norms[support].max()) * np.maximum(norms, best_single)
+        gain = np.where(gaps > noise, gaps / np.maximum(norms, best_single), 0.0)
+        gain[support] = 0.0
+        if loss >= reached or not gain.any():
             out = np.zeros(x.shape[1])
             out[support] = weights
-            return SimplexFit(out, 2 * max(gap, 0.0) / best_single**2 if best_single > 0 else 0.0)
+            return SimplexFit(out, 2 * max(float(gaps.max()), 0.0) / best_single**2)
         reached = loss
-        support, weights = _shrink(points, [*support, candidate], np.append(weights, 0.0))
+        support, weights = _shrink(points, [*support, int(np.argmax(gain))], np.append(weights, 0.0))
     raise Refusal("the synthetic control's weights did not converge", "Report this panel; it should not happen")
 
 
@@ -79,16 +82,20 @@ def _shrink(points: np.ndarray, support: list[int], weights: np.ndarray) -> tupl
         if target.min() > 0:
             return support, target
         blocking = target <= 0
-        step = float((weights[blocking] / (weights[blocking] - target[blocking])).min()) if blocking.any() else 1.0
+        way = np.maximum(weights - target, np.finfo(float).tiny)
+        step = float((weights / way)[blocking].min())
         moved = weights + step * (target - weights)
         # Rounding can leave the point that stopped the step barely above zero: it leaves by name.
-        moved[blocking & (weights <= step * (weights - target) * (1 + 1e-12))] = 0.0
+        moved[blocking & (weights <= step * way * (1 + 1e-12))] = 0.0
         keep = moved > 0
         support, weights = [j for j, kept in zip(support, keep, strict=True) if kept], moved[keep] / moved[keep].sum()
 
 
 def _affine_minimum(points: np.ndarray) -> np.ndarray:
-    """argmin ‖P w‖ with Σw = 1 and no sign: least squares in differences from the first point."""
-    first = points[:, 0]
-    rest = np.linalg.lstsq(points[:, 1:] - first[:, None], -first, rcond=None)[0]
-    return np.concatenate([[1.0 - rest.sum()], rest])
+    """argmin ‖P w‖ with Σw = 1 and no sign: least squares in differences from the shortest point, scaled alike."""
+    base = int(np.argmin((points**2).sum(axis=0)))
+    rest = np.delete(points, base, axis=1) - points[:, [base]]
+    size = np.sqrt((rest**2).sum(axis=0))
+    size[size == 0] = 1.0
+    share = np.linalg.lstsq(rest / size, -points[:, base], rcond=None)[0] / size
+    return np.insert(share, base, 1.0 - share.sum())

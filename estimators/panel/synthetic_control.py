@@ -10,7 +10,7 @@ from .donors import DonorPool, Synthetic, donor_pool, synthetic
 from .frame import label
 from .placebo import PlaceboTest, placebo_test, placebos
 
-KKT_LIMIT = 1e-10
+KKT_LIMIT = 1e-8
 VISIBLE_WEIGHT = 1e-6
 
 

@@ -32,8 +32,9 @@ def counterfactual(problem: Problem, estimand: str) -> Result:
 
     Standard errors are the standard deviation over draws of the Bayesian bootstrap (Rubin 1981): each unit, or each
     declared cluster, gets an exponential weight, so that no draw loses an arm or a category. All systems share the
-    draws. Fits are repeated in each draw; the ridge's penalty and the trees' splits are kept, their leaves are filled
-    anew. Normal reference. The forest's smoothing bias is in no interval.
+    draws. The first two are fitted anew in each draw (the ridge's penalty kept); the forest moves to first order, its
+    splits kept, by out-of-bag residuals (200 forests would take minutes). Normal reference. The bias that ridge and
+    forest pay for smoothing is in no interval.
 
     Option ``bootstrap``: number of draws (20 or more). Sampling weights are not used (the registry refuses). Rows with
     missing values have been left out or refused before. Covariates: ``options.outcome.covariates``.
@@ -134,9 +135,7 @@ def _diagnostics(problem: Problem, systems: Systems, effects: np.ndarray) -> tup
 def _agreement(problem: Problem, effects: np.ndarray) -> SensitivityRow:
     relative = _spread(effects) / _spread(problem.y)
     word = "high" if relative < HIGH else "moderate" if relative < MODERATE else "low"
-    reading = (
-        f"{word} agreement: the effects of the three systems differ by {relative:.3f} of the outcome's standard deviation"
-    )
+    reading = f"{word} agreement: the three systems differ by {relative:.3f} of the outcome's standard deviation"
     return SensitivityRow("counterfactual_agreement", "overall", relative, reading)
 
 

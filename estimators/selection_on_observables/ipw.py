@@ -37,10 +37,11 @@ def balancing_weights(t: np.ndarray, e: np.ndarray, estimand: str) -> np.ndarray
 
 def weight_slopes(t: np.ndarray, e: np.ndarray, estimand: str) -> np.ndarray:
     """Derivative of `balancing_weights` in the propensity: shape (n,)."""
-    if estimand == "ATE":
-        return np.where(t == 1, -1 / e**2, 1 / (1 - e) ** 2)
-    if estimand == "ATT":
-        return np.where(t == 1, 0.0, 1 / (1 - e) ** 2)
+    with np.errstate(divide="ignore"):
+        if estimand == "ATE":
+            return np.where(t == 1, -1 / e**2, 1 / (1 - e) ** 2)
+        if estimand == "ATT":
+            return np.where(t == 1, 0.0, 1 / (1 - e) ** 2)
     return np.where(t == 1, -1.0, 1.0)
 
 

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..balance import standardised_differences
+from ..balance import balance_diagnostics, standardised_differences
 from ..errors import Refusal
 from ..estimates import made
 from ..inference import effective_sample_size
 from ..linear import fit_ols
 from ..problem import Problem
 from ..result import Diagnostic, Result
+from ..sample import check_arms
+from .ipw import weight_diagnostics
 from .matching import Matches, with_replacement, without_replacement
-
-BALANCED = 0.1
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,13 @@ def psm(problem: Problem, estimand: str) -> Result:
         Standard error of Abadie & Imbens (2006) with one σ² for all units, taken from the matched differences as R's
         Matching does by default; it takes the propensity as known. ``n_units`` counts the units in the matched
         contrast, ``n_trimmed`` those without a match. Diagnostics: ``matched_smd`` a covariate (threshold 0.1),
-        ``effective_sample_size``, ``max_weight``.
+        ``effective_sample_size`` and ``max_weight`` of the matched weights.
 
     Raises
     ------
     Refusal
-        Fewer than two units find a match; an arm has fewer units than ``neighbours``; the ATE without replacement; the
+        The outcome never varies; an arm has fewer than two units, or than ``neighbours``; fewer than two units find a
+        match; the ATE without replacement; the
         propensity or the bias-adjusting regression cannot be fitted.
 
     Notes
@@ -72,6 +73,7 @@ def psm(problem: Problem, estimand: str) -> Result:
     ----------
     Rosenbaum & Rubin (1983), Biometrika 70; Abadie & Imbens (2006), Econometrica 74; Abadie & Imbens (2011), JBES 29.
     """
+    check_arms(problem)
     sides = _sides(problem, estimand)
     y = problem.y
     outcome = {arm: _adjusted(problem, m) if problem.own("bias_adjustment") else y for arm, m in sides.items()}
@@ -199,14 +201,6 @@ def _adjusted(problem: Problem, m: Matches) -> np.ndarray:
 
 
 def _diagnostics(problem: Problem, weights: np.ndarray, estimand: str) -> tuple[Diagnostic, ...]:
-    t = problem.t
     x = problem.matrix(problem.study.covariates)
-    smd = standardised_differences(x.values, t, weights, estimand)
-    rows = [
-        Diagnostic("matched_smd", name, float(d), BALANCED, bool(abs(d) < BALANCED))
-        for name, d in zip(x.names, smd, strict=True)
-    ]
-    for subject, part in (("overall", weights), ("treated", weights[t == 1]), ("control", weights[t == 0])):
-        rows.append(Diagnostic("effective_sample_size", subject, effective_sample_size(part)))
-    rows.append(Diagnostic("max_weight", "overall", float(weights.max())))
-    return tuple(rows)
+    smd = standardised_differences(x.values, problem.t, weights, estimand)
+    return (*weight_diagnostics(problem.t, weights), *balance_diagnostics("matched_smd", x.names, smd))

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..balance import standardised_differences
+from ..balance import balance_diagnostics, standardised_differences
 from ..errors import Refusal
 from ..estimates import made
 from ..inference import cluster_sums, effective_sample_size
 from ..linear import LinearFit, fit_ols, leverage
 from ..problem import Problem
 from ..result import Diagnostic, Result
+from ..sample import check_arms, counts
+from .ipw import weight_diagnostics
 
-BALANCED = 0.1
 # Units with the same covariates can differ in the last digits of their fitted propensity.
 SAME = 1e-10
 
@@ -52,7 +53,8 @@ def stratification(problem: Problem, estimand: str) -> Result:
     Raises
     ------
     Refusal
-        A stratum lacks an arm or has but one unit of it (no variance); a stratum's regression cannot be fitted.
+        The outcome never varies; there is one cluster; a stratum lacks an arm or has but one unit of it (no variance);
+        a stratum's regression cannot be fitted.
 
     Notes
     -----
@@ -63,6 +65,7 @@ def stratification(problem: Problem, estimand: str) -> Result:
     ----------
     Cochran (1968), Biometrics 24; Rosenbaum & Rubin (1984), JASA 79; Lunceford & Davidian (2004), Stat. Med. 23.
     """
+    check_arms(problem)
     t, strata = problem.t, strata_of(problem, estimand)
     weights = stratum_weights(t, strata, estimand)
     _check_arms(t, strata, 2, "no variance within a stratum can be had")
@@ -71,17 +74,9 @@ def stratification(problem: Problem, estimand: str) -> Result:
     inside = x.values if adjusted else np.empty((problem.n, 0))
     names = x.names if adjusted else ()
     got = stratified(problem.y, t, inside, names, strata, stratum_shares(t, strata, estimand))
-    row = made(
-        estimand,
-        got.effect,
-        _standard_error(got.errors, problem.cluster),
-        n_units=problem.n,
-        n_treated=int(t.sum()),
-        n_clusters=problem.n_clusters,
-        n_trimmed=0,
-        effective_sample_size=effective_sample_size(weights),
-        variance_estimator="within_stratum" if problem.cluster is None else "cluster",
-    )
+    fields = counts(problem) | {"n_trimmed": 0, "effective_sample_size": effective_sample_size(weights)}
+    fields["variance_estimator"] = "within_stratum" if problem.cluster is None else "cluster"
+    row = made(estimand, got.effect, _standard_error(got.errors, problem.cluster), **fields)
     return Result((row,), _diagnostics(problem, strata, weights, estimand))
 
 
@@ -161,8 +156,6 @@ def _standard_error(errors: np.ndarray, cluster: np.ndarray | None) -> float:
     if cluster is None:
         return float(np.sqrt(np.sum(errors**2)))
     sums = cluster_sums(errors, cluster)
-    if len(sums) < 2:
-        raise Refusal("one cluster cannot tell how much clusters vary", "Declare a cluster with several values")
     return float(np.sqrt(np.sum(sums**2) * len(sums) / (len(sums) - 1)))
 
 
@@ -180,12 +173,7 @@ def _check_arms(t: np.ndarray, strata: np.ndarray, least: int, why: str) -> None
 def _diagnostics(problem: Problem, strata: np.ndarray, weights: np.ndarray, estimand: str) -> tuple[Diagnostic, ...]:
     t, x = problem.t, problem.matrix(problem.study.covariates)
     smd = standardised_differences(x.values, t, weights, estimand)
-    rows = [
-        Diagnostic("weighted_smd", name, float(d), BALANCED, bool(abs(d) < BALANCED))
-        for name, d in zip(x.names, smd, strict=True)
-    ]
-    for subject, part in (("overall", weights), ("treated", weights[t == 1]), ("control", weights[t == 0])):
-        rows.append(Diagnostic("effective_sample_size", subject, effective_sample_size(part)))
+    rows = [*weight_diagnostics(t, weights), *balance_diagnostics("weighted_smd", x.names, smd)]
     for s in range(1, int(strata.max()) + 1):
         rows += _stratum_diagnostics(f"stratum={s}", x.values, t, strata == s)
     return tuple(rows)

@@ -1,7 +1,7 @@
 """Three systems of outcome regressions, one regression an arm: linear, nonlinear (ridge) and learned (random forest).
 
-Each predicts Y(0) and Y(1) of every unit, and gives its effect again for any weights of the units, which is what a
-bootstrap asks for.
+Each arm predicts its outcome for every unit, and gives the mean prediction again for any weights of the units, which is
+what a bootstrap asks for.
 """
 
 from __future__ import annotations
@@ -156,9 +156,18 @@ class Forest:
         return self.read.T @ leaf
 
     def weighted_means(self, g: np.ndarray) -> np.ndarray:
-        """Mean prediction of all units, the leaves filled with weights g of shape (n, draws): shape (draws,)."""
-        leaf = (self.fill @ (g * self.y[:, None])) / (self.fill @ g)
-        return np.sum((self.read @ g) * leaf, axis=0) / g.sum(axis=0)
+        """Mean prediction of all units under weights g of shape (n, draws), to first order: shape (draws,).
+
+        The splits are kept, so the mean is linear in y: Σ c y. A unit moves it by c times its out-of-bag residual;
+        the residual inside its own leaf is smaller than the noise (the leaf holds it) and would give standard errors
+        a third too small.
+        """
+        predicted = self.predict()
+        psi = predicted.copy()
+        # How much of the arm's mean prediction rests on each unit's outcome.
+        reliance = self.fill.T @ (self.read.sum(axis=1) / self.fill.sum(axis=1))
+        psi[self.inside] += (reliance * (self.y - predicted))[self.inside]
+        return predicted.mean() + (psi - psi.mean()) @ g / g.sum(axis=0)
 
     def left_out(self) -> np.ndarray:
         """Residuals of the arm's units from the trees that did not see them: shape (n_arm,)."""

@@ -94,7 +94,8 @@ def partial_out(problem: Problem) -> Residuals:
     if chosen == "best" and folds.max() == 0:
         raise Refusal("the learner best needs cross-fitting", "Declare folds of 2 or more, or learner: linear")
     left = {name: targets - out_of_fold(name, targets, x, problem.w, folds, seed) for name in names}
-    losses, best = {}, []
+    losses: dict[tuple[str, str], float] = {}
+    best: list[np.ndarray] = []
     for j, which in enumerate(("outcome", "treatment")):
         own = {name: float(np.average(left[name][:, j] ** 2, weights=problem.w)) for name in names}
         losses |= {(which, name): loss for name, loss in own.items()}

@@ -12,6 +12,9 @@ from .words import plain
 
 POINTS = 41
 
+# An interval of risk differences can reach below zero risk; a risk ratio cannot.
+LEAST = 1e-12
+
 
 @dataclass(frozen=True)
 class RiskRatios:
@@ -68,8 +71,7 @@ def binary_ratios(effect: Estimate, baseline: float) -> RiskRatios | None:
     if not (0 < baseline < 1 and 0 < baseline + effect.estimate <= 1):
         return None
     near = nearest_end(effect)
-    # An interval that reaches below zero risk covers no effect long before.
-    bound = None if near is None else max((baseline + near) / baseline, np.finfo(float).tiny)
+    bound = None if near is None else max((baseline + near) / baseline, LEAST)
     return _sound(RiskRatios((baseline + effect.estimate) / baseline, bound, f"risk without treatment {baseline:.3g}"))
 
 

@@ -135,7 +135,7 @@ def robustness_value(f: float, threshold: float = 0.0) -> float:
         return 0.0
     if f * threshold > 1:
         return float((f**2 - threshold**2) / (1 + f**2))
-    return float(0.5 * (np.sqrt(g**4 + 4 * g**2) - g**2))
+    return float(2 / (1 + np.sqrt(1 + 4 / g**2)))  # the same without the difference of two large numbers
 
 
 def adjusted(estimate: float, se: float, df: int, benchmark: Strengths) -> float | None:

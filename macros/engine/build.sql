@@ -5,6 +5,11 @@
 {# Rows older than this are of an earlier build. Empty: a call of dbt by hand, which takes what is there. #}
 {% macro build_started_at() %}{{ return(env_var('CQOX_BUILD_STARTED_AT', '')) }}{% endmacro %}
 
+{# The clock in UTC, whatever the session's time zone. #}
+{% macro utc_now() %}
+    {{ return(modules.datetime.datetime.now(modules.pytz.utc).strftime('%Y-%m-%d %H:%M:%S.%f')) }}
+{% endmacro %}
+
 {% macro check_studies() %}
     {% if execute %}
         {% set known = [] %}

@@ -27,7 +27,7 @@
             {% set state.position = last[0][0] | int %}
             {% set state.hash = last[0][1] %}
         {% endif %}
-        {% set now = modules.datetime.datetime.now(modules.pytz.utc).strftime('%Y-%m-%d %H:%M:%S.%f') %}
+        {% set now = utc_now() %}
         {% set rows = [] %}
         {% for result in results %}
             {% set state.position = state.position + 1 %}
@@ -50,4 +50,12 @@
         {% endfor %}
         {% do run_query('insert into ' ~ relation ~ ' values ' ~ rows | join(', ')) %}
     {% endif %}
+{% endmacro %}
+
+{% macro empty_build_log() %}
+    select
+        {% for column, kind in build_log_columns().items() %}
+            cast(null as {{ kind }}) as {{ column }}{{ "," if not loop.last }}
+        {% endfor %}
+    where 1 = 0
 {% endmacro %}

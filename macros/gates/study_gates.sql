@@ -101,7 +101,7 @@
                 else ranked.reason || ' (exception: ' || exceptions.reason || ')'
             end as reason,
             ranked.remedy,
-            current_timestamp as checked_at
+            cast('{{ utc_now() }}' as timestamp) as checked_at
         from ranked
         left join {{ exceptions }} as exceptions
             on

@@ -70,6 +70,14 @@
     {{ return("'" ~ (found + tests) | unique | join("', '") ~ "'") }}
 {% endmacro %}
 
+{# What stands in for the effects where no study has any: one row without entries. #}
+{% macro no_json_rows(column) %}
+    {{ return(
+        'select ' ~ null_text() ~ ' as study, ' ~ null_text() ~ ' as estimator, ' ~ null_text()
+        ~ ' as specification, ' ~ null_text() ~ ' as estimand, ' ~ as_text("'[]'") ~ ' as ' ~ column
+    ) }}
+{% endmacro %}
+
 {# A column of JSON text as a relation of rows. fields: mapping of name to type. #}
 {% macro json_rows(column, fields) %}{{ return(adapter.dispatch('json_rows', 'cqox')(column, fields)) }}{% endmacro %}
 

@@ -1,64 +1,108 @@
 {#
     Standardised mean difference of each column between treated and control, under each set of weights:
-    (weighted mean of treated - weighted mean of controls) / sd, the sd unweighted: of the treated for ATT, else the root
-    of the mean of the two arms' variances (Austin 2011). One pass over the relation.
+    (weighted mean of treated - weighted mean of controls) / sd, the sd being the root of the mean of the two arms'
+    unweighted variances (Austin 2011): one yardstick before and after weighting. One pass over the relation.
     columns: list of {name, sql}; weights: list of {column (none: unweighted), estimand, estimator}.
     Gives subject, estimand, estimator, value; value is NULL where an arm or a weight is missing: the gate fails.
 #}
 {% macro standardised_differences(relation, treatment, columns, weights) %}
     with
 
-    arms as (
+    numbers as (
 
         select
             {{ treatment }} as arm
-            {%- for c in columns %}
-                {%- set i = loop.index0 %},
-                var_samp({{ c.sql }}) as v{{ i }}
-                {%- for w in weights %}
-                    {%- if w.column is none %},
-                        avg({{ c.sql }}) as m{{ i }}_{{ loop.index0 }}
-                    {%- else %},
-                        sum({{ w.column }} * ({{ c.sql }})) / nullif(sum({{ w.column }}), 0) as m{{ i }}_{{ loop.index0 }}
-                    {%- endif %}
-                {%- endfor %}
+            {%- for w in weights %},
+                {{ w.column or '1.0' }} as w{{ loop.index0 }}
+            {%- endfor %}
+            {%- for c in columns %},
+                {{ c.sql }} as x{{ loop.index0 }}
             {%- endfor %}
         from {{ relation }}
-        group by {{ treatment }}
 
     ),
 
+    arms as (
+
+        select
+            arm
+            {%- for c in columns %}
+                {%- set i = loop.index0 %},
+                var_samp(x{{ i }}) as v{{ i }}
+                {%- for w in weights %},
+                    sum(w{{ loop.index0 }} * x{{ i }}) / nullif(sum(w{{ loop.index0 }}), 0) as m{{ i }}_{{ loop.index0 }}
+                {%- endfor %}
+            {%- endfor %}
+        from numbers
+        group by arm
+
+    ),
+
+    treated as (
+
+        select * from arms
+        where arm = 1
+
+    ),
+
+    control as (
+
+        select * from arms
+        where arm = 0
+
+    ),
+
+    -- always one row, so that an empty arm gives NULL and not silence
     paired as (
 
         select
-            1 as one
+            weighting.place
             {%- for c in columns %}
                 {%- set i = loop.index0 %},
-                max(case when arm = 1 then v{{ i }} end) as v1_{{ i }},
-                max(case when arm = 0 then v{{ i }} end) as v0_{{ i }}
-                {%- for w in weights %},
-                    max(case when arm = 1 then m{{ i }}_{{ loop.index0 }} end)
-                    - max(case when arm = 0 then m{{ i }}_{{ loop.index0 }} end) as d{{ i }}_{{ loop.index0 }}
-                {%- endfor %}
+                sqrt((treated.v{{ i }} + control.v{{ i }}) / 2) as s{{ i }},
+                case weighting.place
+                    {%- for w in weights %}
+                        when {{ loop.index0 }} then treated.m{{ i }}_{{ loop.index0 }} - control.m{{ i }}_{{ loop.index0 }}
+                    {%- endfor %}
+                end as d{{ i }}
             {%- endfor %}
-        from arms
+        from (
+            {%- for w in weights %}
+                select {{ loop.index0 }} as place {{ "union all" if not loop.last }}
+            {%- endfor %}
+        ) as weighting
+        left join treated on 1 = 1
+        left join control on 1 = 1
+
+    ),
+
+    differences as (
+
+        {% for c in columns %}
+            select
+                place,
+                {{ as_text("'" ~ (c.name | replace("'", "''")) ~ "'") }} as subject,
+                d{{ loop.index0 }} as difference,
+                s{{ loop.index0 }} as sd
+            from paired
+            {{ "union all" if not loop.last }}
+        {%- endfor %}
 
     )
 
-    {% for c in columns %}
-        {%- set i = loop.index0 %}
-        {%- set last_column = loop.last %}
-        {%- for w in weights %}
-            {%- set sd = 'sqrt(v1_' ~ i ~ ')' if w.estimand == 'ATT' else 'sqrt((v1_' ~ i ~ ' + v0_' ~ i ~ ') / 2)' %}
-            {%- set difference = 'd' ~ i ~ '_' ~ loop.index0 %}
-            select
-                {{ as_text("'" ~ (c.name | replace("'", "''")) ~ "'") }} as subject,
-                {{ as_text("'" ~ w.estimand ~ "'") if w.estimand else null_text() }} as estimand,
-                {{ as_text("'" ~ w.estimator ~ "'") if w.estimator else null_text() }} as estimator,
-                -- equal constants in both arms are balanced
-                case when {{ difference }} = 0 then 0 else {{ difference }} / nullif({{ sd }}, 0) end as value
-            from paired
-            {% if not (loop.last and last_column) %}union all{% endif %}
-        {%- endfor %}
-    {%- endfor %}
+    select
+        subject,
+        case place
+            {%- for w in weights %}
+                when {{ loop.index0 }} then {{ as_text("'" ~ w.estimand ~ "'") if w.estimand else null_text() }}
+            {%- endfor %}
+        end as estimand,
+        case place
+            {%- for w in weights %}
+                when {{ loop.index0 }} then {{ as_text("'" ~ w.estimator ~ "'") if w.estimator else null_text() }}
+            {%- endfor %}
+        end as estimator,
+        -- equal constants in both arms are balanced
+        case when difference = 0 then 0 else difference / nullif(sd, 0) end as value
+    from differences
 {% endmacro %}

@@ -1,60 +1,98 @@
 {#
     Variance inflation factors, from the correlation matrix swept in SQL (Beaton 1964). Sweeping the covariates turns their
     diagonal into VIFs among covariates and leaves 1 - R² of the treatment given them, so one matrix gives both.
-    Long format and window functions: each step reads the one before once, on any engine.
-    columns: list of {name, sql}, treatment last. Gives position, subject, value; NULL where earlier columns
-    explain one (an infinite VIF): the gate fails.
+    Long format and window functions: each step reads the one before once, on any engine. A constant column goes with nothing.
+    columns: list of {name, sql}, treatment last. Gives position, subject, value; NULL where earlier columns explain one
+    (an infinite VIF): the gate fails.
 #}
 {% macro variance_inflation(relation, columns) %}
     {% set k = columns | length %}
     with
 
+    numbers as (
+
+        select
+            {% for c in columns %}
+                {{ c.sql }} as x{{ loop.index0 }}{{ "," if not loop.last }}
+            {% endfor %}
+        from {{ relation }}
+
+    ),
+
     wide as (
 
         select
-            {% for a in columns %}
-                {%- set i = loop.index0 %}
-                {%- for b in columns %}
-                    {%- if loop.index0 > i %}
-                        -- a constant column goes with nothing: zero, not NaN
-                        case
-                            when var_samp({{ a.sql }}) > 0 and var_samp({{ b.sql }}) > 0
-                                then corr({{ a.sql }}, {{ b.sql }})
-                            else 0
-                        end as r{{ i }}_{{ loop.index0 }},
-                    {%- endif %}
+            {% for i in range(k) %}
+                {%- for j in range(i + 1, k) %}
+                    covar_samp(x{{ i }}, x{{ j }}) as c{{ i }}_{{ j }},
                 {%- endfor %}
-            {%- endfor %}
-            count(*) as n
-        from {{ relation }}
+                var_samp(x{{ i }}) as v{{ i }}{{ "," if not loop.last }}
+            {% endfor %}
+        from numbers
 
     ),
 
     places as (
 
         {% for i in range(k) %}
-            select {{ i }} as place {{ "union all" if not loop.last }}
+            select
+                {{ i }} as place,
+                v{{ i }} as variance
+            from wide
+            {{ "union all" if not loop.last }}
         {% endfor %}
+
+    ),
+
+    pairs as (
+
+        {% for i in range(k) %}
+            {%- for j in range(i + 1, k) %}
+                select
+                    {{ i }} as i,
+                    {{ j }} as j,
+                    c{{ i }}_{{ j }} as covariance
+                from wide
+                union all
+            {% endfor %}
+        {%- endfor %}
+        select
+            place as i,
+            place as j,
+            variance as covariance
+        from places
+
+    ),
+
+    both_sides as (
+
+        select
+            i,
+            j,
+            covariance
+        from pairs
+        union all
+        select
+            j as i,
+            i as j,
+            covariance
+        from pairs
+        where i <> j
 
     ),
 
     swept_0 as (
 
         select
-            a.place as i,
-            b.place as j,
+            both_sides.i,
+            both_sides.j,
             case
-                when a.place = b.place then 1.0
-                {% for i in range(k) %}
-                    {%- for j in range(i + 1, k) %}
-                        when (a.place = {{ i }} and b.place = {{ j }}) or (a.place = {{ j }} and b.place = {{ i }})
-                            then wide.r{{ i }}_{{ j }}
-                    {%- endfor %}
-                {%- endfor %}
+                when both_sides.i = both_sides.j then 1.0
+                else coalesce(both_sides.covariance / nullif(sqrt(a.variance * b.variance), 0), 0.0)
             end as value
-        from places as a
-        cross join places as b
-        cross join wide
+        from both_sides
+        inner join places as a on both_sides.i = a.place
+        inner join places as b on both_sides.j = b.place
 
     )
 

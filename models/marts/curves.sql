@@ -1,10 +1,12 @@
-{% set effects = union_studies('effects', ['study', 'estimator', 'specification', 'estimand', 'curves'], 'estimated_at') %}
+{% set effects = union_studies(
+    'effects', ['study', 'estimator', 'specification', 'estimand', 'curves'], 'estimated_at'
+) %}
 
 with
 
 effects as (
 
-    {{ effects or "select null as study, null as estimator, null as specification, null as estimand, '[]' as curves" }}
+    {{ effects or no_json_rows('curves') }}
 
 ),
 
@@ -26,17 +28,17 @@ unnested as (
 estimated as (
 
     select
-        study,
-        estimator,
-        specification,
-        estimand,
-        row_.curve as curve,
-        row_.series as series,
-        row_.x as x,
-        row_.x_label as x_label,
-        row_.y as y,
-        row_.conf_low as conf_low,
-        row_.conf_high as conf_high
+        unnested.study,
+        unnested.estimator,
+        unnested.specification,
+        unnested.estimand,
+        unnested.row_.curve,
+        unnested.row_.series,
+        unnested.row_.x,
+        unnested.row_.x_label,
+        unnested.row_.y,
+        unnested.row_.conf_low,
+        unnested.row_.conf_high
     from unnested
 
 ),

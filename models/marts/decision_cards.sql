@@ -1,5 +1,5 @@
--- The rule, read from top to bottom. Everything is turned so that more is better: for a study that wants less, the effect and
--- its interval change sign, and minimum_effect stays a positive size in the desired direction.
+-- The rule, read from top to bottom. Everything is turned so that more is better: for a study that wants less, the effect
+-- and its interval change sign, and minimum_effect stays a positive size in the desired direction.
 --   cannot_answer  the primary estimate is refused or failed
 --   ship           the whole interval is at or beyond minimum_effect
 --   do_not_ship    the whole interval is short of it
@@ -22,7 +22,8 @@ estimates as (
 
 primary_rows as (
 
-    select * from estimates where is_primary
+    select * from estimates
+    where is_primary
 
 ),
 
@@ -77,8 +78,7 @@ agreement as (
 
 primary_gates as (
 
-    select
-        gates.*
+    select gates.*
     from {{ ref('gates') }} as gates
     left join primary_rows on gates.study = primary_rows.study
     where
@@ -94,8 +94,10 @@ gate_summary as (
         study,
         count(*) as n_gates,
         cast(sum(case when is_passing then 0 else 1 end) as bigint) as n_gates_failed,
-        string_agg(distinct case when not is_passing then gate end, ', ' order by case when not is_passing then gate end)
-            as gates_failed
+        string_agg(
+            distinct case when not is_passing then gate end, ', '
+            order by case when not is_passing then gate end
+        ) as gates_failed
     from primary_gates
     group by study
 
@@ -232,7 +234,8 @@ decided as (
             else 'extend'
         end as decision,
         case
-            when n_gates_failed > 0 or n_agreeing < 0.5 * n_estimated then 'low'
+            when n_gates_failed > 0 then 'low'
+            when conf_low is not null and n_agreeing < 0.5 * n_estimated then 'low'
             when
                 n_agreeing >= {{ var('agreement_share') }} * n_estimated
                 and n_estimated >= 3
@@ -244,7 +247,8 @@ decided as (
         {{ format_significant('estimate') }} || coalesce(' ' || outcome_unit, '') as shown,
         coalesce(
             '[' || {{ format_significant('conf_low') }} || ', ' || {{ format_significant('conf_high') }} || ']', ''
-        ) as shown_interval
+        ) as shown_interval,
+        'without an interval the placebo p-value decides: ' || {{ format_number('p_value', 3) }} as placebo_reading
     from turned
 
 ),
@@ -262,11 +266,9 @@ final as (
             when conf_low is null and decision = 'extend' and p_value is null
                 then 'there is no bounded interval, so the data cannot tell'
             when conf_low is null and decision = 'extend'
-                then 'without an interval the placebo p-value decides: ' || {{ format_number('p_value', 3) }}
-                || ' is above {{ var('placebo_alpha') }}'
+                then placebo_reading || ' is above {{ var('placebo_alpha') }}'
             when conf_low is null
-                then 'without an interval the placebo p-value decides: ' || {{ format_number('p_value', 3) }}
-                || ' is at or below {{ var('placebo_alpha') }}, and the effect is ' || shown
+                then placebo_reading || ' is at or below {{ var('placebo_alpha') }}, and the effect is ' || shown
             when decision = 'ship' then 'the whole interval ' || shown_interval || ' is at or beyond ' || wanted
             when decision = 'do_not_ship' then 'the whole interval ' || shown_interval || ' is short of ' || wanted
             else 'the interval ' || shown_interval || ' holds the minimum effect of ' || wanted

@@ -6,7 +6,7 @@ with
 
 effects as (
 
-    {{ effects or "select null as study, null as estimator, null as specification, null as estimand, '[]' as diagnostics" }}
+    {{ effects or no_json_rows('diagnostics') }}
 
 ),
 
@@ -27,15 +27,15 @@ unnested as (
 final as (
 
     select
-        study,
-        estimator,
-        specification,
-        estimand,
-        row_.metric as metric,
-        row_.subject as subject,
-        row_.value as value,
-        row_.threshold as threshold,
-        row_.is_passing as is_passing
+        unnested.study,
+        unnested.estimator,
+        unnested.specification,
+        unnested.estimand,
+        unnested.row_.metric,
+        unnested.row_.subject,
+        unnested.row_.value,
+        unnested.row_.threshold,
+        unnested.row_.is_passing
     from unnested
 
 )

@@ -9,7 +9,7 @@
     'effective_sample_size',
 ] %}
 {% set counts = ['n_units', 'n_treated', 'n_clusters', 'n_trimmed'] %}
-{% set effects = union_studies('effects', columns, 'estimated_at') %}
+{% set effects = union_studies('effects', columns, 'estimated_at') or no_rows(columns, numbers, counts) %}
 
 with
 
@@ -19,13 +19,11 @@ studies as (
 
 ),
 
-{% if effects %}
 built as (
 
     {{ effects }}
 
 ),
-{% endif %}
 
 failures as (
 
@@ -37,43 +35,17 @@ failures as (
 failed as (
 
     select
-        studies.study,
-        {%- for column in columns if column != 'study' %}
-            {%- if column == 'status' %}
-                'failed' as status,
-            {%- elif column == 'status_reason' %}
-                coalesce(
-                    'the study was not built: ' || failures.reason,
-                    'the study was not built in this build: run dbt build --select +' || studies.study || '_effects'
-                ) as status_reason,
-            {%- elif column in ['estimator', 'specification', 'estimand', 'contrast', 'term', 'outcome', 'treatment'] %}
-                'none' as {{ column }},
-            {%- elif column == 'is_primary' %}
-                true as is_primary,
-            {%- elif column == 'estimated_at' %}
-                cast(null as timestamp) as estimated_at
-            {%- elif column in numbers %}
-                {{ null_double() }} as {{ column }},
-            {%- elif column in counts %}
-                cast(null as bigint) as {{ column }},
-            {%- else %}
-                {{ null_text() }} as {{ column }},
-            {%- endif %}
-        {%- endfor %}
+        {{ failed_estimate(columns, numbers, counts) }}
     from studies
     left join failures on studies.study = failures.study
-    {% if effects %}
-        where studies.study not in (select built.study from built)
-    {% endif %}
+    where studies.study not in (select built.study from built)
 
 ),
 
 final as (
 
-    {% if effects %}
-        select * from built
-        union all
-    {% endif %}
+    select * from built
+    union all
     select * from failed
 
 )

@@ -2,7 +2,8 @@
     'study', 'gate', 'subject', 'estimand', 'estimator', 'value', 'threshold', 'is_passing', 'blocks', 'severity', 'reason',
     'remedy',
 ] %}
-{% set gates = union_studies('gates', columns, "cast(checked_at as timestamp)") %}
+{% set gates = union_studies('gates', columns, 'checked_at')
+    or no_rows(columns, ['value', 'threshold'], [], ['is_passing', 'blocks']) %}
 
 with
 
@@ -12,13 +13,11 @@ studies as (
 
 ),
 
-{% if gates %}
 judged as (
 
     {{ gates }}
 
 ),
-{% endif %}
 
 failures as (
 
@@ -44,18 +43,14 @@ failed as (
         'Mend the model that failed; marts.build_log and target/run_results.json have its message' as remedy
     from studies
     left join failures on studies.study = failures.study
-    {% if gates %}
-        where studies.study not in (select judged.study from judged)
-    {% endif %}
+    where studies.study not in (select judged.study from judged)
 
 ),
 
 final as (
 
-    {% if gates %}
-        select * from judged
-        union all
-    {% endif %}
+    select * from judged
+    union all
     select * from failed
 
 )

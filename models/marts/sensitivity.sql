@@ -6,7 +6,7 @@ with
 
 effects as (
 
-    {{ effects or "select null as study, null as estimator, null as specification, null as estimand, '[]' as sensitivity" }}
+    {{ effects or no_json_rows('sensitivity') }}
 
 ),
 
@@ -27,14 +27,14 @@ unnested as (
 final as (
 
     select
-        study,
-        estimator,
-        specification,
-        estimand,
-        row_.method as method,
-        row_.subject as subject,
-        row_.value as value,
-        row_.reading as reading
+        unnested.study,
+        unnested.estimator,
+        unnested.specification,
+        unnested.estimand,
+        unnested.row_.method,
+        unnested.row_.subject,
+        unnested.row_.value,
+        unnested.row_.reading
     from unnested
 
 )

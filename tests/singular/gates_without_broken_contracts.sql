@@ -1,5 +1,5 @@
--- The leaf that fails the build: broken contracts and studies whose gates were not judged. Nothing hangs on it, so every other
--- study's rows stand. NULL severity counts as broken.
+-- The leaf that fails the build: broken contracts and studies whose gates were not judged. Nothing hangs on it, so
+-- every other study's rows stand. NULL severity counts as broken.
 select
     study,
     gate,

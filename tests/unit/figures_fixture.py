@@ -321,6 +321,8 @@ def _cards() -> list[Row]:
         decision, confidence, fired, step = DECISIONS[name]
         run = primaries[name]
         failed = [g["gate"] for g in gates if g["study"] == name and g["is_passing"] is False]
+        peers = [r["estimate"] for r in _estimates() if (r["study"], r["estimand"]) == (name, run["estimand"])
+                 and r["term"] == "overall" and r.get("estimate") is not None]  # fmt: skip
         copied = ("estimator", "specification", "estimand", "term", "status", "status_reason", "estimate", "std_error",
                   "conf_low", "conf_high", "p_value", "n_treated", "effective_sample_size", "n_trimmed")  # fmt: skip
         rows.append({
@@ -330,6 +332,7 @@ def _cards() -> list[Row]:
             "treatment": treatment, "n_units": n, "scope": f"for {population}", "desired_direction": direction,
             "minimum_effect": minimum, "naive_estimate": 1794.34 if name == "nsw" else None, "n_estimated": 6,
             "n_refused": 3 if name == "nsw_cps" else 0, "n_agreeing": 5, "consensus_estimate": run.get("estimate"),
+            "range_low": min(peers, default=None), "range_high": max(peers, default=None),
             "n_gates": sum(g["study"] == name for g in gates), "n_gates_failed": len(failed),
             "gates_failed": ", ".join(sorted(set(failed))) or None, "next_step": step,
             "sensitivity_reading": "A confounder of 2.26 would be needed." if name == "nhefs" else None,

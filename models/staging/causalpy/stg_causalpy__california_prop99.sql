@@ -10,7 +10,7 @@ source as (
 long as (
 
     unpivot source
-    on columns(* exclude (Year)) -- noqa: PRS
+    on columns(* exclude (year))
     into name state value cigsale
 
 ),
@@ -19,7 +19,7 @@ final as (
 
     select
         cast(state as varchar) as state,
-        cast("Year" as integer) as year,
+        cast(year as integer) as year,
         cast(cigsale as double) as cigsale
     from long
 

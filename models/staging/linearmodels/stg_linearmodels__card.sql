@@ -20,9 +20,14 @@ final as (
         cast(smsa as integer) as smsa,
         cast(south as integer) as south,
         cast(smsa66 as integer) as smsa66,
-        {% for region in range(662, 670) -%}
-            cast(reg{{ region }} as integer) as reg{{ region }}{{ "," if not loop.last }}
-        {% endfor %}
+        cast(reg662 as integer) as reg662,
+        cast(reg663 as integer) as reg663,
+        cast(reg664 as integer) as reg664,
+        cast(reg665 as integer) as reg665,
+        cast(reg666 as integer) as reg666,
+        cast(reg667 as integer) as reg667,
+        cast(reg668 as integer) as reg668,
+        cast(reg669 as integer) as reg669
     from source
 
 )

@@ -2,7 +2,8 @@ with
 
 controls as (
 
-    select * from {{ ref('stg_causaldata__nsw') }} where treat = 0
+    select * from {{ ref('stg_causaldata__nsw') }}
+    where treat = 0
 
 ),
 

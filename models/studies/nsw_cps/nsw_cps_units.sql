@@ -2,7 +2,8 @@ with
 
 treated as (
 
-    select * from {{ ref('stg_causaldata__nsw') }} where treat = 1
+    select * from {{ ref('stg_causaldata__nsw') }}
+    where treat = 1
 
 ),
 
@@ -14,9 +15,15 @@ controls as (
 
 both_groups as (
 
-    select 'nsw' as source_file, * from treated
+    select
+        'nsw' as source_file,
+        *
+    from treated
     union all by name
-    select 'cps' as source_file, * from controls
+    select
+        'cps' as source_file,
+        *
+    from controls
 
 ),
 

@@ -1,0 +1,53 @@
+# Two commands: `make build` fills the warehouse and writes the report; `make test` checks everything that CI checks.
+.DEFAULT_GOAL := help
+.PHONY: help build test lint format report docs clean lock
+SHELL := /bin/bash
+PYTHON ?= python3.11
+BIN := .venv/bin
+# One thread a process for linear algebra: dbt and pytest run in parallel already, and results do not move in the last digit.
+export OMP_NUM_THREADS ?= 1
+export OPENBLAS_NUM_THREADS ?= 1
+export DBT_PROFILES_DIR ?= $(CURDIR)
+export PYTHONPATH := $(CURDIR)
+
+help:
+	@echo "make build   fill warehouse.duckdb, gate, estimate, decide, and write the report"
+	@echo "make test    lint, types, unit, reference and build tests: all that CI checks"
+	@echo "make docs    dbt's documentation site in target/"
+
+# A venv knows its own lock: it is made again only when the lock changes.
+.venv/installed: requirements.lock
+	@command -v $(PYTHON) > /dev/null || { echo "Python 3.11 is needed: install it, or make build PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "== installing into .venv"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes --requirement requirements.lock
+	@touch $@
+
+build: .venv/installed
+	@$(BIN)/python -m commands.build
+
+test: lint
+	@echo "== pytest"
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+lint: .venv/installed
+	@echo "== ruff, mypy"
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+	@echo "== dbt parse (deprecation warnings are errors), sqlfluff"
+	@$(BIN)/dbt --quiet --warn-error-options '{"error": ["Deprecations"]}' parse --no-partial-parse --target-path target/lint
+	@$(BIN)/python -m commands.lint_sql
+
+format: .venv/installed
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+report: .venv/installed
+	@$(BIN)/python -m reports
+
+docs: .venv/installed
+	@$(BIN)/dbt docs generate
+
+lock:
+	@uv pip compile --quiet --generate-hashes --universal --no-strip-extras --no-header --python-version 3.11 --extra test pyproject.toml -o requirements.lock
+
+clean:
+	@rm -rf target logs warehouse.duckdb warehouse.duckdb.wal .duckdb_tmp reports/site figures/output

@@ -1,0 +1,36 @@
+{# The columns of a `failed` row of marts.estimates, for a study that has no rows of this build. #}
+{% macro failed_estimate(columns, numbers, counts) %}
+    {%- set told = {
+        'study': 'studies.study',
+        'status': "'failed'",
+        'status_reason': "coalesce('the study was not built: ' || failures.reason, "
+            ~ "'the study was not built in this build: run dbt build --select +' || studies.study || '_effects')",
+        'is_primary': 'true',
+        'estimated_at': 'cast(null as timestamp)',
+    } %}
+    {%- for name in ['estimator', 'specification', 'estimand', 'contrast', 'term', 'outcome', 'treatment'] %}
+        {%- do told.update({name: "'none'"}) %}
+    {%- endfor %}
+    {%- for column in columns %}
+        {{ told.get(column) or typed_null(column, numbers, counts, []) }} as {{ column }}{{ "," if not loop.last }}
+    {%- endfor %}
+{% endmacro %}
+
+{% macro typed_null(column, numbers, counts, truths) %}
+    {%- if column in numbers -%}{{ return(null_double()) }}
+    {%- elif column in counts -%}{{ return('cast(null as bigint)') }}
+    {%- elif column in truths -%}{{ return('cast(null as boolean)') }}
+    {%- elif column.endswith('_at') -%}{{ return('cast(null as timestamp)') }}
+    {%- else -%}{{ return(null_text()) }}
+    {%- endif -%}
+{% endmacro %}
+
+{# An empty relation of these columns, where no study has a table to union. #}
+{% macro no_rows(columns, numbers, counts, truths=[]) %}
+    {% set out = [] %}
+    {% for column in columns %}
+        {% set kind = 'cast(null as boolean)' if column == 'is_primary' else typed_null(column, numbers, counts, truths) %}
+        {% do out.append(kind ~ ' as ' ~ column) %}
+    {% endfor %}
+    {{ return('select ' ~ out | join(', ') ~ ' where 1 = 0') }}
+{% endmacro %}
