@@ -11,11 +11,12 @@ from .result import Diagnostic
 THRESHOLD = 0.1
 
 
-def standardised_differences(x: np.ndarray, t: np.ndarray, w: np.ndarray, estimand: str) -> np.ndarray:
+def standardised_differences(x: np.ndarray, t: np.ndarray, w: np.ndarray) -> np.ndarray:
     """Weighted mean of the treated less weighted mean of the untreated, in standard deviations.
 
-    The standard deviation is unweighted, so that weighting cannot shrink a difference by widening its unit: of the
-    treated for the ATT, else the square root of the mean of the two arms' variances (n − 1 below; Austin 2011).
+    The standard deviation is unweighted, the square root of the mean of the two arms' variances (n − 1 below; Austin
+    2011), for every estimand: one yardstick, so that weighting cannot shrink a difference by widening its unit. The
+    balance gate computes the same in SQL.
 
     Parameters
     ----------
@@ -23,8 +24,6 @@ def standardised_differences(x: np.ndarray, t: np.ndarray, w: np.ndarray, estima
     t : ndarray of shape (n,), values 0 and 1
     w : ndarray of shape (n,)
         Balancing weights, times sampling weights where there are any; their scale within an arm cancels.
-    estimand : str
-        ATE, ATT or ATO.
 
     Returns
     -------
@@ -34,9 +33,7 @@ def standardised_differences(x: np.ndarray, t: np.ndarray, w: np.ndarray, estima
     """
     treated, untreated = x[t == 1], x[t == 0]
     difference = np.average(treated, axis=0, weights=w[t == 1]) - np.average(untreated, axis=0, weights=w[t == 0])
-    variance = treated.var(axis=0, ddof=1)
-    if estimand != "ATT":
-        variance = (variance + untreated.var(axis=0, ddof=1)) / 2
+    variance = (treated.var(axis=0, ddof=1) + untreated.var(axis=0, ddof=1)) / 2
     # Rounding leaves crumbs where a column is constant; they are not a spread.
     crumb = 1e-12 * np.maximum(np.abs(x).max(axis=0, initial=0.0), 1e-300)
     flat = np.sqrt(variance) <= crumb

@@ -118,9 +118,7 @@ def estimate(
     return table(rows, EFFECTS_SCHEMA)
 
 
-def _problem(
-    name: str, block: Mapping[str, Any] | None, units: Any, for_design: bool = False
-) -> tuple[Problem, int]:
+def _problem(name: str, block: Mapping[str, Any] | None, units: Any, for_design: bool = False) -> tuple[Problem, int]:
     """The checked study with its complete rows, and how many rows were left out for missing values."""
     study = Study.declare(name, block)
     keys = [study.unit] + ([study.time] if study.time else [])

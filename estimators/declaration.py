@@ -18,7 +18,7 @@ _COLUMN_ROLES = ("outcome", "treatment", "unit", "time", "cohort", "cluster", "w
 _LIST_ROLES = ("covariates", "instruments")
 _NUMBER_KEYS = ("cutoff", "allocation", "value_per_unit", "cost_per_unit")
 _DECISION_KEYS = ("primary", "estimand", "term", "specification", "desired_direction", "minimum_effect")
-_SHARED_OPTIONS = ("propensity", "outcome", "folds", "repeats")
+_SHARED_OPTIONS = ("propensity", "outcome", "folds")
 
 _KNOWN_KEYS = (
     "design", *_TEXT_KEYS, *_COLUMN_ROLES, *_LIST_ROLES, *_NUMBER_KEYS,
@@ -122,7 +122,7 @@ class Declaration:
         for key, value in block.items():
             if key in ("propensity", "outcome"):
                 out[key] = self._model(key, value, where)
-            elif key in ("folds", "repeats"):
+            elif key == "folds":
                 out[key] = int(self._number(f"{where}.{key}", value))
             elif key in BY_NAME:
                 out[key] = self._own(key, value, where)

@@ -40,7 +40,6 @@ class Options:
     propensity: Propensity
     outcome: Outcome
     folds: int
-    repeats: int
     own: Mapping[str, Any]
 
 
@@ -139,7 +138,7 @@ class Study:
         outcome = {"covariates": self.covariates, **merged.get("outcome", {})}
         return Options(
             Propensity(**_tupled(propensity)), Outcome(**_tupled(outcome)),
-            int(merged.get("folds", self.folds)), int(merged.get("repeats", 1)), own,
+            int(merged.get("folds", self.folds)), own,
         )  # fmt: skip
 
     def columns(self) -> list[str]:

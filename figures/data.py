@@ -35,6 +35,8 @@ def connect(path: Path) -> duckdb.DuckDBPyConnection:
         if "lock" in str(error).lower():
             raise WarehouseError(f"{path} is held open by another process. Try again when that build is done") from None
         raise WarehouseError(f"{path} cannot be opened as a DuckDB file: {error}") from None
+    # A page's SQL reads the marts and nothing else: no files, no network.
+    connection.execute("set enable_external_access = false")
     found = {name for (name,) in connection.execute(
         "select table_name from information_schema.tables where table_schema = 'marts'"
     ).fetchall()}  # fmt: skip

@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+import duckdb
+
 from figures.data import WarehouseError, connect, study_names
 
 from .fences import PageError
@@ -37,21 +39,26 @@ def write(warehouse: Path, out: Path, wanted: list[str]) -> int:
             raise WarehouseError(f"no study named {', '.join(unknown)}. The warehouse has: {', '.join(known)}")
         studies = [name for name in known if not wanted or name in wanted]
         out.mkdir(parents=True, exist_ok=True)
-        for study in studies:
+        for name in [*studies, "index"]:
             try:
-                html, drawn, absent = study_page(connection, study, studies)
-            except PageError as error:
+                html, told = _page(connection, name, studies)
+            except Exception as error:  # one page that breaks must not take the others along, and tells what happened
                 failed += 1
-                print(f"{study}: failed, {error}", file=sys.stderr)
+                kind = "" if isinstance(error, PageError) else f"{type(error).__name__}: "
+                print(f"{name}: failed, {kind}{error}", file=sys.stderr)
                 continue
-            print(f"{study}: {drawn} figures, {absent} without rows, {_put(out / f'{study}.html', html)}")
-        print(f"index: {len(studies)} studies, {_put(out / 'index.html', index_page(connection, studies))}")
+            path = out / f"{name}.html"
+            path.write_text(html, encoding="utf-8")
+            print(f"{name}: {told}, {len(html.encode()) / 1024:.0f} KB, {path}")
     return 1 if failed else 0
 
 
-def _put(path: Path, html: str) -> str:
-    path.write_text(html, encoding="utf-8")
-    return f"{len(html.encode()) / 1024:.0f} KB, {path}"
+def _page(connection: duckdb.DuckDBPyConnection, name: str, studies: list[str]) -> tuple[str, str]:
+    """One page and what is on it."""
+    if name == "index":
+        return index_page(connection, studies), f"{len(studies)} studies"
+    html, drawn, absent = study_page(connection, name, studies)
+    return html, f"{drawn} figures, {absent} without rows"
 
 
 if __name__ == "__main__":

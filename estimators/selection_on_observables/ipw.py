@@ -88,7 +88,7 @@ def ipw(problem: Problem, estimand: str) -> Result:
         variance_estimator=variance, n_trimmed=int((~keep).sum()), **fields,
     )  # fmt: skip
     x = problem.matrix(problem.study.covariates)
-    smd = standardised_differences(x.values[keep], problem.t[keep], omega[keep], estimand)
+    smd = standardised_differences(x.values[keep], problem.t[keep], omega[keep])
     return Result((row,), (*diagnostics, *balance_diagnostics("weighted_smd", x.names, smd)))
 
 

@@ -202,5 +202,5 @@ def _adjusted(problem: Problem, m: Matches) -> np.ndarray:
 
 def _diagnostics(problem: Problem, weights: np.ndarray, estimand: str) -> tuple[Diagnostic, ...]:
     x = problem.matrix(problem.study.covariates)
-    smd = standardised_differences(x.values, problem.t, weights, estimand)
+    smd = standardised_differences(x.values, problem.t, weights)
     return (*weight_diagnostics(problem.t, weights), *balance_diagnostics("matched_smd", x.names, smd))

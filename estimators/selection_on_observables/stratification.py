@@ -172,7 +172,7 @@ def _check_arms(t: np.ndarray, strata: np.ndarray, least: int, why: str) -> None
 
 def _diagnostics(problem: Problem, strata: np.ndarray, weights: np.ndarray, estimand: str) -> tuple[Diagnostic, ...]:
     t, x = problem.t, problem.matrix(problem.study.covariates)
-    smd = standardised_differences(x.values, t, weights, estimand)
+    smd = standardised_differences(x.values, t, weights)
     rows = [*weight_diagnostics(t, weights), *balance_diagnostics("weighted_smd", x.names, smd)]
     for s in range(1, int(strata.max()) + 1):
         rows += _stratum_diagnostics(f"stratum={s}", x.values, t, strata == s)

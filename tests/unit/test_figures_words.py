@@ -86,6 +86,11 @@ def test_the_connection_only_reads(warehouse: Path) -> None:
         connection.execute("delete from marts.estimates")
 
 
+def test_the_connection_reads_no_files(warehouse: Path) -> None:
+    with connect(warehouse) as connection, pytest.raises(duckdb.Error, match="disabled"):
+        connection.execute(f"select * from read_text('{DOCS}')")
+
+
 def test_a_missing_warehouse_is_one_clear_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--study", "nsw", "--warehouse", str(tmp_path / "none.duckdb")]) == 2
     told = capsys.readouterr().err

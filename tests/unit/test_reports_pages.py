@@ -231,13 +231,16 @@ def test_a_page_that_fails_does_not_take_the_others_along(
     from reports.fences import PageError
 
     whole = command.study_page
+    errors = {"mpdta": PageError("the query 'cards' failed: no such column"), "nsw": KeyError("x")}
 
     def breaks(connection: duckdb.DuckDBPyConnection, study: str, studies: list[str]) -> tuple[str, int, int]:
-        if study == "mpdta":
-            raise PageError("the query 'cards' failed: no such column")
+        if study in errors:
+            raise errors[study]
         return whole(connection, study, studies)
 
     monkeypatch.setattr(command, "study_page", breaks)
-    assert main(["--warehouse", str(warehouse), "--out", str(tmp_path), "--studies", "senate,mpdta"]) == 1
-    assert "mpdta: failed, the query 'cards' failed" in capsys.readouterr().err
+    assert main(["--warehouse", str(warehouse), "--out", str(tmp_path), "--studies", "senate,mpdta,nsw"]) == 1
+    told = capsys.readouterr().err
+    assert "mpdta: failed, the query 'cards' failed" in told
+    assert "nsw: failed, KeyError: 'x'" in told
     assert (tmp_path / "senate.html").exists()
