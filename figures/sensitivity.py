@@ -26,16 +26,17 @@ def evalue_sensitivity_curve(rows: StudyRows) -> Drawing | NotDrawn:
     for name in ("point", "bound"):
         points = series.get(name, [])
         axes.plot([p["x"] for p in points], [p["y"] for p in points], color=_COLOURS[name], label=_NAMES[name])
-        if evalues.get(name, 1.0) > 1:
-            _mark(axes, evalues[name], name)
     for row in _of(rows, run, "critical_confounding"):
         if row["value"] is not None:
             axes.axvline(row["value"], color=INK, linewidth=1.1, linestyle=(0, (4, 3)),
                          label=f"critical strength {row['value']:.2f}")  # fmt: skip
     axes.set_xlabel("strength of the confounder (risk ratio with treatment and outcome)")
     axes.set_ylabel("effect left (risk ratio; 1 is none)")
-    axes.set_xlim(left=1)
     axes.margins(y=0.12)
+    axes.set_xlim(left=1)
+    for name in ("point", "bound"):
+        if evalues.get(name, 1.0) > 1:
+            _mark(axes, evalues[name], name)
     axes.grid(color=RULE)
     figure.legend(loc="outside lower left", ncols=3)
     name, title = words.run(run[0], run[2], run[1]), _title(evalues)
@@ -46,12 +47,13 @@ def evalue_sensitivity_curve(rows: StudyRows) -> Drawing | NotDrawn:
 
 
 def _mark(axes: Axes, strength: float, name: str) -> None:
-    """The point where a curve meets 1; its label keeps to the side that the curve leaves free."""
-    left = name == "bound" and strength > 1.3
+    """The point where a curve meets 1; its label keeps to the side that the curves leave free."""
+    left, right = axes.get_xlim()
+    below = name == "bound" and strength - left > 0.22 * (right - left)
     axes.plot([strength], [1], marker="o", markersize=8, color=_COLOURS[name], markeredgecolor="white", zorder=5,
               gid=f"evalue-{name}")  # fmt: skip
-    axes.annotate(f"E-value {strength:.2f}", (strength, 1), xytext=(-6 if left else 5, 9 if name == "point" else -18),
-                  textcoords="offset points", ha="right" if left else "left", color=_COLOURS[name], weight="bold",
+    axes.annotate(f"E-value {strength:.2f}", (strength, 1), xytext=(-6, -18) if below else (5, 9),
+                  textcoords="offset points", ha="right" if below else "left", color=_COLOURS[name], weight="bold",
                   size=10, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.8})  # fmt: skip
 
 

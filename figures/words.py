@@ -45,9 +45,16 @@ def decimals_for(values: Sequence[float | None], spread: float | None = None) ->
 
 
 def number(value: float | None, decimals: int | None = None, *, sign: bool = False) -> str:
-    """A number with thousands separators and a true minus; three significant digits unless told. None is a dash."""
+    """A number with thousands separators and a true minus; three significant digits unless told.
+
+    None is a dash; a size below 0.0001 takes a power of ten.
+    """
     if value is None or not math.isfinite(value):
         return "–"
+    if decimals is None and value == 0:
+        return "0"
+    if decimals is None and abs(value) < 1e-4:
+        return f"{value:.1e}".replace("-", MINUS)
     places = decimals_for([value]) if decimals is None else decimals
     text = f"{abs(value):,.{places}f}"
     if not any(c in "123456789" for c in text):

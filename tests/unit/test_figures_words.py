@@ -23,7 +23,8 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     ("value", "decimals", "text"),
-    [(1676.34, None, "1,676"), (-19.5136, None, "−19.5"), (0.0399513, None, "0.0400"), (0.0, None, "0.00"),
+    [(1676.34, None, "1,676"), (-19.5136, None, "−19.5"), (0.0399513, None, "0.0400"), (0.0, None, "0"),
+     (-3.21e-12, None, "−3.2e−12"),
      (None, None, "–"), (float("nan"), 2, "–"), (-0.001, 1, "0.0"), (12345678.9, None, "12,345,679")],
 )  # fmt: skip
 def test_numbers(value: float | None, decimals: int | None, text: str) -> None:
