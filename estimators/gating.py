@@ -20,7 +20,14 @@ def blocking(gates: Iterable[Row], estimator: str, estimand: str) -> list[Row]:
             key = (row["gate"], row["subject"])
             if key not in decisive or _specificity(row) > _specificity(decisive[key]):
                 decisive[key] = row
-    return [row for row in decisive.values() if row["blocks"] and not row["is_passing"]]
+    failed = [row for row in decisive.values() if row["blocks"] and not row["is_passing"]]
+    return sorted(failed, key=_place)
+
+
+def _place(row: Row) -> tuple[bool, str, float, str]:
+    """Gates that hold for all estimators first, then the furthest off; the order of the table's rows is no order."""
+    size = float("inf") if row.get("value") is None else abs(row["value"])
+    return row["estimator"] is not None, row["gate"], -size, row["subject"]
 
 
 def _specificity(row: Row) -> int:

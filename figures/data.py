@@ -98,10 +98,7 @@ class StudyRows:
     @property
     def unit(self) -> str:
         """Unit of the effects: the outcome's, a unit of treatment where the treatment is continuous."""
-        outcome = self.card.get("outcome_unit") or self.card.get("outcome") or ""
-        if any(row["contrast"] == "per unit" for row in self.estimates):
-            return f"{outcome} per {self.roles.get('treatment_unit') or 'unit of treatment'}"
-        return outcome
+        return self.card.get("effect_unit") or self.card.get("outcome") or ""
 
     @property
     def outcome(self) -> str:

@@ -9,15 +9,18 @@ from ..problem import Problem
 from ..result import DesignRow
 from .att_gt import group_time_effects
 from .donors import donor_pool, synthetic
-from .pretrends import LEVEL, pre_trends
+from .pretrends import LEVEL, PreTrends, pre_trends
 from .sample import take_sample
+
+TREND_METRICS = ("pre_trends_p", "pre_trends_power", "pre_trends_detectable")
 
 
 def panel_design(problem: Problem) -> list[DesignRow]:
     """Design rows of a panel study (estimator ``did``) or of a synthetic control (estimator ``synthetic_control``).
 
     ``pre_trends_p`` is the joint Wald test that every ATT(g, t) before treatment is zero; ``pre_trends_power`` its
-    power at 5 % against a differential trend of the declared minimum effect a period. ``pre_rmspe_ratio`` and
+    power at 5 % against a differential trend of the declared minimum effect a period, ``pre_trends_detectable`` the
+    trend that it rejects with 80 % power. ``pre_rmspe_ratio`` and
     ``pre_rmspe_level`` are the synthetic control's pre-period RMSPE over the standard deviation (n − 1) and over the
     absolute mean of the treated unit's outcome before treatment. A value of None has the reason beside it.
     """
@@ -34,19 +37,29 @@ def _trend_rows(problem: Problem) -> list[DesignRow]:
         effects = group_time_effects(sample, group, method, problem.options.propensity.link, pre_only=True)
         test = pre_trends(effects, sample, step)
     except Refusal as refusal:
-        return _without("did", ("pre_trends_p", "pre_trends_power"), str(refusal))
+        return _without("did", TREND_METRICS, str(refusal))
     if test is None:
         reason = "no cohort has two periods before treatment, so parallel trends cannot be tested"
-        return _without("did", ("pre_trends_p", "pre_trends_power"), reason)
+        return _without("did", TREND_METRICS, reason)
     verdict = "rejected" if test.p_value <= LEVEL else "not rejected"
     return [
         DesignRow("did", "pre_trends_p", "overall", test.p_value,
                   f"parallel trends before treatment are {verdict}: W = {test.statistic:.4g} on "
-                  f"{test.degrees_of_freedom} df, p = {test.p_value:.3g}; power {test.power:.2f}"),
-        DesignRow("did", "pre_trends_power", "overall", test.power,
-                  f"the test would reject a differential trend of {step:g} a period (the minimum effect) with "
-                  f"probability {test.power:.2f} at the 5 % level"),
+                  f"{test.degrees_of_freedom} df, p = {test.p_value:.3g}; a differential trend of "
+                  f"{test.detectable:.3g} a period would be noticed with 80 % power"),
+        _power_row(test),
+        DesignRow("did", "pre_trends_detectable", "overall", test.detectable,
+                  "the smallest differential trend a period that the test rejects with 80 % power"),
     ]  # fmt: skip
+
+
+def _power_row(test: PreTrends) -> DesignRow:
+    if test.step == 0:
+        reason = "not applicable: the minimum effect is 0; see pre_trends_detectable"
+        return DesignRow("did", "pre_trends_power", "overall", None, reason)
+    reason = f"the test would reject a differential trend of {test.step:g} a period (the minimum effect)"
+    told = f"{reason} with probability {test.power:.2f} at the 5 % level"
+    return DesignRow("did", "pre_trends_power", "overall", test.power, told)
 
 
 def _fit_rows(problem: Problem) -> list[DesignRow]:

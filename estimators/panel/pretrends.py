@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scipy import stats
+import numpy as np
+from scipy import optimize, stats
 
 from ..inference import covariance, joint_wald
 from .att_gt import GroupTime
 from .sample import Sample
 
 LEVEL = 0.05
+POWER = 0.8
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class PreTrends:
         Chance of rejecting at 5 % if every pre-period step were ``step``.
     step : float
         In units of the outcome a period.
+    detectable : float
+        The smallest step that the test rejects with 80 % power.
     """
 
     statistic: float
@@ -33,6 +37,7 @@ class PreTrends:
     p_value: float
     power: float
     step: float
+    detectable: float
 
 
 def pre_trends(effects: GroupTime, sample: Sample, step: float) -> PreTrends | None:
@@ -53,7 +58,14 @@ def pre_trends(effects: GroupTime, sample: Sample, step: float) -> PreTrends | N
     test = joint_wald(pre.att, vcov)
     if test.degrees_of_freedom == 0:
         return None
-    shift = joint_wald(pre.att * 0.0 + step, vcov).statistic
+    per_step = joint_wald(np.ones_like(pre.att), vcov).statistic
+    shift = per_step * step**2
     bar = stats.chi2.ppf(1 - LEVEL, test.degrees_of_freedom)
     power = stats.ncx2.sf(bar, test.degrees_of_freedom, shift) if shift > 0 else LEVEL
-    return PreTrends(test.statistic, test.degrees_of_freedom, test.p_value, float(power), step)
+    detectable = float(np.sqrt(_shift_for_power(bar, test.degrees_of_freedom) / per_step))
+    return PreTrends(test.statistic, test.degrees_of_freedom, test.p_value, float(power), step, detectable)
+
+
+def _shift_for_power(bar: float, df: int) -> float:
+    """The noncentrality at which a χ² test with this critical value rejects with the wanted power."""
+    return float(optimize.brentq(lambda shift: stats.ncx2.sf(bar, df, shift) - POWER, 1e-6, 1e4, xtol=1e-12))

@@ -11,6 +11,7 @@
             {{ text_or_null(block.get('population')) }} as population,
             {{ text_or_null(block.get('outcome')) }} as outcome,
             {{ text_or_null(block.get('outcome_unit')) }} as outcome_unit,
+            {{ text_or_null(block.get('treatment_unit')) }} as treatment_unit,
             {{ text_or_null(block.get('treatment') or block.get('cohort') or block.get('running')) }} as treatment,
             {{ text_or_null(rule.get('desired_direction')) }} as desired_direction,
             {{ number_or_null(rule.get('minimum_effect')) }} as minimum_effect,

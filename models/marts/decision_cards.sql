@@ -158,6 +158,11 @@ joined as (
         studies.population,
         studies.outcome,
         studies.outcome_unit,
+        studies.outcome_unit || case
+            when primary_rows.contrast = 'per unit'
+                then ' per ' || coalesce(studies.treatment_unit, 'unit of treatment')
+            else ''
+        end as effect_unit,
         studies.treatment,
         studies.desired_direction,
         studies.minimum_effect,
@@ -243,8 +248,8 @@ decided as (
                 then 'high'
             else 'moderate'
         end as confidence_if_estimated,
-        {{ format_significant('minimum_effect') }} || coalesce(' ' || outcome_unit, '') as wanted,
-        {{ format_significant('estimate') }} || coalesce(' ' || outcome_unit, '') as shown,
+        {{ format_significant('minimum_effect') }} || coalesce(' ' || effect_unit, '') as wanted,
+        {{ format_significant('estimate') }} || coalesce(' ' || effect_unit, '') as shown,
         coalesce(
             '[' || {{ format_significant('conf_low') }} || ', ' || {{ format_significant('conf_high') }} || ']', ''
         ) as shown_interval,
@@ -277,7 +282,12 @@ final as (
         || case when desired_direction = 'less' then ' less' else ' more' end
         || '; do not ship if it is all short of that; extend if it holds it; cannot answer if the primary is refused'
             as declared_rule,
-        case when decision = 'cannot_answer' then 'low' else confidence_if_estimated end as confidence,
+        case
+            when decision = 'cannot_answer' then 'low'
+            -- methods that agree on not knowing give no high confidence
+            when decision = 'extend' and confidence_if_estimated = 'high' then 'moderate'
+            else confidence_if_estimated
+        end as confidence,
         estimator,
         specification,
         estimand,
@@ -291,6 +301,7 @@ final as (
         end as scope,
         outcome,
         outcome_unit,
+        effect_unit,
         treatment,
         status,
         status_reason,

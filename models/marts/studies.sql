@@ -35,6 +35,7 @@ final as (
         declared.population,
         declared.outcome,
         declared.outcome_unit,
+        declared.treatment_unit,
         declared.treatment,
         declared.desired_direction,
         declared.minimum_effect,

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 TABLES = {
     "studies": "study text, question text, design text, population text, outcome text, outcome_unit text,"
-    " treatment text, roles text, n_units bigint, spec_hash text, data_hash text, code_hash text",
+    " treatment_unit text, treatment text, roles text, n_units bigint, spec_hash text, data_hash text, code_hash text",
     "estimates": "study text, estimator text, specification text, estimand text, outcome text, treatment text,"
     " contrast text, term text, estimate double, std_error double, statistic double, degrees_of_freedom double,"
     " p_value double, conf_low double, conf_high double, conf_level double, n_units bigint, n_treated bigint,"
@@ -30,8 +30,8 @@ TABLES = {
     " value double, reading text",
     "decision_cards": "study text, question text, design text, population text, decision text, rule_fired text,"
     " declared_rule text, confidence text, estimator text, specification text, estimand text, term text, scope text,"
-    " outcome text, outcome_unit text, treatment text, status text, status_reason text, estimate double,"
-    " std_error double, conf_low double, conf_high double, p_value double, n_units bigint, n_treated bigint,"
+    " outcome text, outcome_unit text, effect_unit text, treatment text, status text, status_reason text,"
+    " estimate double, std_error double, conf_low double, conf_high double, p_value double, n_units bigint, n_treated bigint,"
     " effective_sample_size double, n_trimmed bigint, desired_direction text, minimum_effect double,"
     " value_per_unit double, cost_per_unit double, net_benefit double, net_benefit_low double,"
     " net_benefit_high double, naive_estimate double, n_estimated bigint, n_refused bigint, n_agreeing bigint,"
@@ -89,7 +89,8 @@ def insert(con: duckdb.DuckDBPyConnection, table: str, rows: list[Row]) -> None:
 def _studies() -> list[Row]:
     keys = ("study", "question", "design", "population", "outcome", "outcome_unit", "treatment")
     return [
-        {**dict(zip(keys, s[:7], strict=True)), "roles": json.dumps({"outcome": s[4], "treatment": s[6], **s[7]}),
+        {**dict(zip(keys, s[:7], strict=True)), "treatment_unit": s[7].get("treatment_unit"),
+         "roles": json.dumps({"outcome": s[4], "treatment": s[6], **s[7]}),
          "n_units": s[8], **HASHES}
         for s in STUDIES
     ]  # fmt: skip
@@ -317,7 +318,7 @@ def _cards() -> list[Row]:
     primaries = {r["study"]: r for r in _estimates() if r["is_primary"]}
     gates = _gates()
     rows = []
-    for name, question, design, population, outcome, unit, treatment, _, n, minimum, direction in STUDIES:
+    for name, question, design, population, outcome, unit, treatment, roles, n, minimum, direction in STUDIES:
         decision, confidence, fired, step = DECISIONS[name]
         run = primaries[name]
         failed = [g["gate"] for g in gates if g["study"] == name and g["is_passing"] is False]
@@ -328,6 +329,7 @@ def _cards() -> list[Row]:
         rows.append({
             "study": name, "question": question, "design": design, "population": population, "decision": decision,
             "rule_fired": fired, "confidence": confidence, "outcome": outcome, "outcome_unit": unit,
+            "effect_unit": f"{unit} per {roles['treatment_unit']}" if "treatment_unit" in roles else unit,
             "declared_rule": f"Ship if the whole 95 % interval is at least {minimum:g} {unit} {direction}.",
             "treatment": treatment, "n_units": n, "scope": f"for {population}", "desired_direction": direction,
             "minimum_effect": minimum, "naive_estimate": 1794.34 if name == "nsw" else None, "n_estimated": 6,

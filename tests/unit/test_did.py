@@ -237,6 +237,7 @@ def test_pre_trends_power_by_simulation():
     assert 0.1 < test.power < 0.95
     assert test.power == pytest.approx(rejected, abs=0.025)
     assert pre_trends(effects, sample, 0.0).power == pytest.approx(0.05)
+    assert pre_trends(effects, sample, test.detectable).power == pytest.approx(0.8, abs=1e-6)
 
 
 def test_design_uses_pre_period_outcomes_only():
@@ -246,20 +247,21 @@ def test_design_uses_pre_period_outcomes_only():
     blanked = pa.Table.from_pandas(frame, preserve_index=False)
     first, second = (panel_design(problem(BLOCK, u, "did")) for u in (units, blanked))
     assert [d.value for d in first] == [d.value for d in second]
-    assert {d.metric for d in first} == {"pre_trends_p", "pre_trends_power"}
+    assert {d.metric for d in first} == {"pre_trends_p", "pre_trends_power", "pre_trends_detectable"}
     found = {d.metric: d.value for d in _did(units).diagnostics}
-    assert all(d.value == pytest.approx(found[d.metric], abs=1e-12) for d in first)
+    assert all(d.value == pytest.approx(found[d.metric], abs=1e-12) for d in first if d.metric in found)
+    assert found.keys() >= {"pre_trends_p", "pre_trends_power"}
 
 
 def test_design_without_pre_periods_has_a_reason():
     rows = panel_design(problem(BLOCK, simulated(cohorts=(0.0, 2.0)), "did"))
-    assert [d.value for d in rows] == [None, None]
+    assert [d.value for d in rows] == [None] * 3
     assert all("cannot be tested" in d.reason for d in rows)
 
 
 def test_design_of_a_refused_panel_has_the_reason():
     rows = panel_design(problem(BLOCK, simulated(cohorts=(0.0,)), "did"))
-    assert [d.value for d in rows] == [None, None]
+    assert [d.value for d in rows] == [None] * 3
     assert all("no unit becomes treated" in d.reason for d in rows)
 
 

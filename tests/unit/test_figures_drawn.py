@@ -245,7 +245,7 @@ def test_missing_numbers_do_not_break_the_forest(marts: Marts) -> None:
     bare = tuple(
         {**r, "estimate": None, "conf_low": None, "conf_high": None, "status": "failed"} for r in rows.estimates
     )
-    card = {**rows.card, "minimum_effect": None, "outcome_unit": None}
+    card = {**rows.card, "minimum_effect": None, "outcome_unit": None, "effect_unit": None}
     one = drawn("estimator_forest", dataclasses.replace(rows, estimates=bare, card=card))
     assert one.title == "The declared primary, Regression adjustment (ATE), failed"
     assert svg(one, "bare")
