@@ -6,18 +6,25 @@
 
 {% macro build_log_columns() %}
     {{ return({
-        'position': 'bigint', 'build_id': type_text(), 'node': type_text(), 'resource_type': type_text(),
-        'status': type_text(), 'seconds': type_double(), 'message': type_text(), 'logged_at': 'timestamp',
-        'previous_hash': type_text(), 'row_hash': type_text(),
+        'position': 'bigint',
+        'build_id': cqox.type_text(),
+        'node': cqox.type_text(),
+        'resource_type': cqox.type_text(),
+        'status': cqox.type_text(),
+        'seconds': cqox.type_double(),
+        'message': cqox.type_text(),
+        'logged_at': 'timestamp',
+        'previous_hash': cqox.type_text(),
+        'row_hash': cqox.type_text(),
     }) }}
 {% endmacro %}
 
 {% macro append_build_log(results) %}
     {% if execute and flags.WHICH in ('build', 'run', 'seed', 'test', 'snapshot') and results %}
-        {% set relation = build_log_relation() %}
+        {% set relation = cqox.build_log_relation() %}
         {% do adapter.create_schema(relation) %}
         {% set columns = [] %}
-        {% for name, kind in build_log_columns().items() %}{% do columns.append(name ~ ' ' ~ kind) %}{% endfor %}
+        {% for name, kind in cqox.build_log_columns().items() %}{% do columns.append(name ~ ' ' ~ kind) %}{% endfor %}
         {% do run_query('create table if not exists ' ~ relation ~ ' (' ~ columns | join(', ') ~ ')') %}
         {% set last = run_query(
             'select position, row_hash from ' ~ relation ~ ' order by position desc limit 1'
@@ -27,14 +34,15 @@
             {% set state.position = last[0][0] | int %}
             {% set state.hash = last[0][1] %}
         {% endif %}
-        {% set now = utc_now() %}
+        {% set now = cqox.utc_now() %}
         {% set rows = [] %}
         {% for result in results %}
             {% set state.position = state.position + 1 %}
             {% set message = (result.message or '') | string | replace('\r', '') %}
             {% set seconds = (result.execution_time or 0) | round(3) %}
             {% set told = [
-                build_id(), result.node.unique_id, result.node.resource_type | string, result.status | string, message,
+                cqox.build_id(), result.node.unique_id, result.node.resource_type | string, result.status | string,
+                message,
             ] %}
             {# what tests/singular/build_log_chain_holds.sql takes the hash over again #}
             {% set hash = local_md5(([state.position | string] + told + [state.hash]) | join('|')) %}
@@ -54,7 +62,7 @@
 
 {% macro empty_build_log() %}
     select
-        {% for column, kind in build_log_columns().items() %}
+        {% for column, kind in cqox.build_log_columns().items() %}
             cast(null as {{ kind }}) as {{ column }}{{ "," if not loop.last }}
         {% endfor %}
     where 1 = 0

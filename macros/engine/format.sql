@@ -5,7 +5,7 @@
 {% endmacro %}
 
 {% macro default__format_number(expression, digits) -%}
-    cast(cast({{ expression }} as decimal(28, {{ digits }})) as {{ type_text() }})
+    cast(cast({{ expression }} as decimal(28, {{ digits }})) as {{ cqox.type_text() }})
 {%- endmacro %}
 
 {% macro duckdb__format_number(expression, digits) -%}
@@ -18,7 +18,7 @@
 {% endmacro %}
 
 {% macro default__format_significant(expression) -%}
-    {{ format_number(expression, 4) }}
+    {{ cqox.format_number(expression, 4) }}
 {%- endmacro %}
 
 {% macro duckdb__format_significant(expression) -%}

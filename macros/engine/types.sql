@@ -10,8 +10,8 @@
 {% macro duckdb__type_text() %}varchar{% endmacro %}
 {% macro spark__type_text() %}string{% endmacro %}
 
-{% macro null_text() %}cast(null as {{ type_text() }}){% endmacro %}
+{% macro null_text() %}cast(null as {{ cqox.type_text() }}){% endmacro %}
 
-{% macro null_double() %}cast(null as {{ type_double() }}){% endmacro %}
+{% macro null_double() %}cast(null as {{ cqox.type_double() }}){% endmacro %}
 
-{% macro as_text(expression) %}cast({{ expression }} as {{ type_text() }}){% endmacro %}
+{% macro as_text(expression) %}cast({{ expression }} as {{ cqox.type_text() }}){% endmacro %}

@@ -3,28 +3,29 @@
     compare. Severity error; they block everything. estimators/contracts.py holds to the same in Python.
 #}
 {% macro gate_contract(study, block, units, present) %}
-    {% set rows = [contract_has_rows(units)] %}
+    {% set rows = [cqox.contract_has_rows(units)] %}
     {% set seen = [] %}
-    {% for role, name, text_allowed in declared_columns(block) %}
+    {% for role, name, text_allowed in cqox.declared_columns(block) %}
         {% if name not in seen %}
             {% do seen.append(name) %}
-            {% do rows.append(contract_column(units, present, block, role, name, text_allowed)) %}
+            {% do rows.append(cqox.contract_column(units, present, block, role, name, text_allowed)) %}
         {% endif %}
     {% endfor %}
     {% set keys = [block.get('unit', 'unit_id')] + ([block['time']] if block.get('time') else []) %}
     {% if keys | reject('in', present) | list | length == 0 %}
-        {% do rows.append(contract_unique(units, keys)) %}
+        {% do rows.append(cqox.contract_unique(units, keys)) %}
     {% endif %}
-    {% if block.get('treatment') in present and not is_text(present[block['treatment']]) %}
-        {% do rows.append(contract_treatment(units, block)) %}
+    {% if block.get('treatment') in present and not cqox.is_text(present[block['treatment']]) %}
+        {% do rows.append(cqox.contract_treatment(units, block)) %}
     {% endif %}
     {{ return(rows | join('\nunion all\n')) }}
 {% endmacro %}
 
 {% macro contract_has_rows(units) %}
-    {{ return(gate_row(
+    {{ return(cqox.gate_row(
         'contract', "'rows'", 'n', '1', 'n >= 1',
-        "case when n >= 1 then 'the units have ' || " ~ as_text('n') ~ " || ' rows' else 'the units have no rows' end",
+        "case when n >= 1 then 'the units have ' || " ~ cqox.as_text('n')
+        ~ " || ' rows' else 'the units have no rows' end",
         source='(select count(*) as n from ' ~ units ~ ') as counted'
     )) }}
 {% endmacro %}
@@ -32,26 +33,26 @@
 {% macro contract_column(units, present, block, role, name, text_allowed) %}
     {% set subject = "'" ~ name ~ "'" %}
     {% if name not in present %}
-        {{ return(gate_row(
-            'contract', subject, null_double(), null_double(), 'false',
+        {{ return(cqox.gate_row(
+            'contract', subject, cqox.null_double(), cqox.null_double(), 'false',
             "'" ~ role ~ " column ''" ~ name ~ "'' is not in the units; columns there: " ~ present.keys() | join(', ') ~ "'"
         )) }}
     {% endif %}
-    {% if is_text(present[name]) and not text_allowed %}
+    {% if cqox.is_text(present[name]) and not text_allowed %}
         {% set mend = ' (write C(' ~ name ~ ') for a category)' if role == 'covariate' else '' %}
-        {{ return(gate_row(
-            'contract', subject, null_double(), null_double(), 'false',
+        {{ return(cqox.gate_row(
+            'contract', subject, cqox.null_double(), cqox.null_double(), 'false',
             "'" ~ role ~ " ''" ~ name ~ "'' holds text" ~ mend ~ "'"
         )) }}
     {% endif %}
     {# Never-treated units have no cohort, and `missing: drop` leaves rows out: there only a column without a value breaks. #}
     {% set lenient = role == 'cohort' or block.get('missing') == 'drop' %}
     {% set passes = 'nulls < n' if lenient else 'nulls = 0 and n > 0' %}
-    {{ return(gate_row(
+    {{ return(cqox.gate_row(
         'contract', subject, 'nulls', 'case when ' ~ lenient | string | lower ~ ' then n - 1 else 0 end', passes,
         "case when n > 0 and nulls = n then '" ~ role ~ " ''" ~ name ~ "'' is NULL in every row'"
-        ~ " else '" ~ role ~ " ''" ~ name ~ "'' is NULL in ' || " ~ as_text('nulls') ~ " || ' of ' || "
-        ~ as_text('n') ~ " || ' rows' end",
+        ~ " else '" ~ role ~ " ''" ~ name ~ "'' is NULL in ' || " ~ cqox.as_text('nulls') ~ " || ' of ' || "
+        ~ cqox.as_text('n') ~ " || ' rows' end",
         source='(select count(*) as n, count(*) - count(' ~ adapter.quote(name) ~ ') as nulls from ' ~ units
             ~ ') as counted'
     )) }}
@@ -61,16 +62,16 @@
     {% set quoted = [] %}
     {% for key in keys %}{% do quoted.append(adapter.quote(key)) %}{% endfor %}
     {% set listed = keys | join(', ') %}
-    {{ return(gate_row(
+    {{ return(cqox.gate_row(
         'contract', "'unique " ~ listed ~ "'", 'repeated', '0', 'repeated = 0',
-        as_text('repeated') ~ " || ' rows repeat a value of " ~ listed ~ "'",
+        cqox.as_text('repeated') ~ " || ' rows repeat a value of " ~ listed ~ "'",
         source='(select coalesce(sum(copies - 1), 0) as repeated from (select count(*) as copies from ' ~ units
             ~ ' group by ' ~ quoted | join(', ') ~ ') as grouped) as counted'
     )) }}
 {% endmacro %}
 
 {% macro contract_treatment(units, block) %}
-    {% set treatment = as_number(block['treatment']) %}
+    {% set treatment = cqox.as_number(block['treatment']) %}
     {% set two_arms = block.get('design') in ('experiment', 'observational') %}
     {% set name = block['treatment'] %}
     {% if two_arms %}
@@ -80,10 +81,10 @@
         {% set passes = 'levels >= 2' %}
         {% set wanted = '' %}
     {% endif %}
-    {{ return(gate_row(
+    {{ return(cqox.gate_row(
         'contract', "'" ~ name ~ " values'", 'levels', '2', passes,
         "case when levels = 1 then 'treatment ''" ~ name ~ "'' is constant' else 'treatment ''" ~ name ~ "'' has ' || "
-        ~ as_text('levels') ~ " || ' values" ~ wanted ~ "' end",
+        ~ cqox.as_text('levels') ~ " || ' values" ~ wanted ~ "' end",
         source='(select count(distinct ' ~ treatment ~ ') as levels, min(' ~ treatment ~ ') as lowest, max(' ~ treatment
             ~ ') as highest from ' ~ units ~ ') as counted'
     )) }}

@@ -5,8 +5,8 @@
 #}
 {% macro gate_design(block, design) %}
     {% set limit = [] %}
-    {% for check in design_checks(block) %}
-        {% do limit.append(gate_from_metric(block, design, check)) %}
+    {% for check in cqox.design_checks(block) %}
+        {% do limit.append(cqox.gate_from_metric(block, design, check)) %}
     {% endfor %}
     {{ return(limit | join('\nunion all\n')) }}
 {% endmacro %}
@@ -30,15 +30,15 @@
 
 {% macro gate_from_metric(block, design, check) %}
     {% set gate, metric, side, subject = check %}
-    {% set limit = gate_threshold(gate) %}
+    {% set limit = cqox.gate_threshold(gate) %}
     {% set sql %}
         select
             '{{ gate }}' as gate,
             coalesce(measured.subject, '{{ subject }}') as subject,
-            {{ null_text() }} as estimand,
+            {{ cqox.null_text() }} as estimand,
             measured.estimator,
             measured.value,
-            cast({{ limit }} as {{ type_double() }}) as threshold,
+            cast({{ limit }} as {{ cqox.type_double() }}) as threshold,
             -- "not applicable" passes and says so; anything else without a value fails
             coalesce(
                 measured.value {{ '>=' if side == 'least' else '<=' }} {{ limit }},

@@ -23,7 +23,7 @@
     {% endfor %}
     {% for name in block.get('instruments') or [] %}{% do out.append(('instrument', name, false)) %}{% endfor %}
     {% for term in block.get('covariates') or [] %}
-        {% for name in columns_of_terms([term]) %}
+        {% for name in cqox.columns_of_terms([term]) %}
             {% do out.append(('covariate', name, term.startswith('C('))) %}
         {% endfor %}
     {% endfor %}
@@ -32,7 +32,7 @@
 
 {% macro missing_columns(block, present) %}
     {% set out = [] %}
-    {% for role, name, text_allowed in declared_columns(block) %}
+    {% for role, name, text_allowed in cqox.declared_columns(block) %}
         {% if name not in present %}{% do out.append(name) %}{% endif %}
     {% endfor %}
     {{ return(out) }}

@@ -8,19 +8,19 @@
     {% set exceptions = ref('gate_exceptions') %}
     {% if not execute %}{{ return('select 1 as parsed') }}{% endif %}
 
-    {% set present = units_columns(units) %}
-    {% set parts = [gate_contract(study, block, units, present)] %}
-    {% set intact = missing_columns(block, present) | length == 0 %}
+    {% set present = cqox.units_columns(units) %}
+    {% set parts = [cqox.gate_contract(study, block, units, present)] %}
+    {% set intact = cqox.missing_columns(block, present) | length == 0 %}
     {% if intact and scores is not none %}
-        {% do parts.append(gate_balance(block, units, scores)) %}
-        {% do parts.append(gate_overlap(scores)) %}
-        {% do parts.append(gate_effective_sample_size(scores)) %}
+        {% do parts.append(cqox.gate_balance(block, units, scores)) %}
+        {% do parts.append(cqox.gate_overlap(scores)) %}
+        {% do parts.append(cqox.gate_effective_sample_size(scores)) %}
     {% endif %}
     {% if intact and block.get('treatment') and block.get('covariates') %}
-        {% do parts.append(gate_collinearity(block, units)) %}
+        {% do parts.append(cqox.gate_collinearity(block, units)) %}
     {% endif %}
     {% if design is not none %}
-        {% do parts.append(gate_design(block, design)) %}
+        {% do parts.append(cqox.gate_design(block, design)) %}
     {% endif %}
 
     with
@@ -39,7 +39,7 @@
         select * from {{ policy }}
         where
             design in ('*', '{{ block.get('design') }}')
-            and estimator not in ('{{ strangers(block, scores) | join("', '") }}')
+            and estimator not in ('{{ cqox.strangers(block, scores) | join("', '") }}')
 
     ),
 
@@ -84,7 +84,7 @@
     final as (
 
         select
-            {{ as_text("'" ~ study ~ "'") }} as study,
+            {{ cqox.as_text("'" ~ study ~ "'") }} as study,
             ranked.gate,
             ranked.subject,
             ranked.estimand,
@@ -101,7 +101,7 @@
                 else ranked.reason || ' (exception: ' || exceptions.reason || ')'
             end as reason,
             ranked.remedy,
-            cast('{{ utc_now() }}' as timestamp) as checked_at
+            cast('{{ cqox.utc_now() }}' as timestamp) as checked_at
         from ranked
         left join {{ exceptions }} as exceptions
             on
@@ -136,12 +136,12 @@
 {# One judged row, from SQL for its value and its pass; `reason` is SQL that gives text. #}
 {% macro gate_row(gate, subject, value, threshold, is_passing, reason, estimand=none, estimator=none, source=none) %}
     select
-        {{ as_text("'" ~ gate ~ "'") }} as gate,
+        {{ cqox.as_text("'" ~ gate ~ "'") }} as gate,
         {{ subject }} as subject,
-        {{ estimand or null_text() }} as estimand,
-        {{ estimator or null_text() }} as estimator,
-        cast({{ value }} as {{ type_double() }}) as value,
-        cast({{ threshold }} as {{ type_double() }}) as threshold,
+        {{ estimand or cqox.null_text() }} as estimand,
+        {{ estimator or cqox.null_text() }} as estimator,
+        cast({{ value }} as {{ cqox.type_double() }}) as value,
+        cast({{ threshold }} as {{ cqox.type_double() }}) as threshold,
         {{ is_passing }} as is_passing,
         {{ reason }} as reason
     {%- if source %}
@@ -150,10 +150,11 @@
 {% endmacro %}
 
 {% macro gate_threshold(gate) %}
-    {% set thresholds = var('gate_thresholds') %}
+    {# a project that installs this one sees its own vars only: its models need the block in their project's vars #}
+    {% set thresholds = var('gate_thresholds', {}) %}
     {% if gate not in thresholds %}
         {% do exceptions.raise_compiler_error(
-            "vars: cqox: gate_thresholds has no '" ~ gate ~ "'. Copy the full block from cqox's dbt_project.yml."
+            "vars: gate_thresholds has no '" ~ gate ~ "'. Copy the full block from cqox's dbt_project.yml."
         ) %}
     {% endif %}
     {{ return(thresholds[gate]) }}

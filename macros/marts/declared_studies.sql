@@ -2,23 +2,23 @@
 {% macro declared_studies() %}
     {% if not execute %}{{ return('select 1 as parsed') }}{% endif %}
     {% for study in var('studies') %}
-        {% set block = study_block(study) %}
+        {% set block = cqox.study_block(study) %}
         {% set rule = block.get('decision') or {} %}
         select
-            {{ as_text("'" ~ study ~ "'") }} as study,
-            {{ text_or_null(block.get('question')) }} as question,
-            {{ text_or_null(block.get('design')) }} as design,
-            {{ text_or_null(block.get('population')) }} as population,
-            {{ text_or_null(block.get('outcome')) }} as outcome,
-            {{ text_or_null(block.get('outcome_unit')) }} as outcome_unit,
-            {{ text_or_null(block.get('treatment_unit')) }} as treatment_unit,
-            {{ text_or_null(block.get('treatment') or block.get('cohort') or block.get('running')) }} as treatment,
-            {{ text_or_null(rule.get('desired_direction')) }} as desired_direction,
-            {{ number_or_null(rule.get('minimum_effect')) }} as minimum_effect,
-            {{ number_or_null(block.get('value_per_unit')) }} as value_per_unit,
-            {{ number_or_null(block.get('cost_per_unit')) }} as cost_per_unit,
+            {{ cqox.as_text("'" ~ study ~ "'") }} as study,
+            {{ cqox.text_or_null(block.get('question')) }} as question,
+            {{ cqox.text_or_null(block.get('design')) }} as design,
+            {{ cqox.text_or_null(block.get('population')) }} as population,
+            {{ cqox.text_or_null(block.get('outcome')) }} as outcome,
+            {{ cqox.text_or_null(block.get('outcome_unit')) }} as outcome_unit,
+            {{ cqox.text_or_null(block.get('treatment_unit')) }} as treatment_unit,
+            {{ cqox.text_or_null(block.get('treatment') or block.get('cohort') or block.get('running')) }} as treatment,
+            {{ cqox.text_or_null(rule.get('desired_direction')) }} as desired_direction,
+            {{ cqox.number_or_null(rule.get('minimum_effect')) }} as minimum_effect,
+            {{ cqox.number_or_null(block.get('value_per_unit')) }} as value_per_unit,
+            {{ cqox.number_or_null(block.get('cost_per_unit')) }} as cost_per_unit,
             {{ 'true' if block.get('a_a_test') else 'false' }} as is_a_a_test,
-            {{ text_or_null(tojson(block)) }} as roles
+            {{ cqox.text_or_null(tojson(block)) }} as roles
         {{ "union all" if not loop.last }}
     {% endfor %}
 {% endmacro %}
@@ -32,9 +32,10 @@
 {% endmacro %}
 
 {% macro text_or_null(value) %}
-    {{- return(null_text() if value is none else as_text("'" ~ (value | string | replace("'", "''")) ~ "'")) -}}
+    {%- set quoted = "'" ~ (value | string | replace("'", "''")) ~ "'" -%}
+    {{- return(cqox.null_text() if value is none else cqox.as_text(quoted)) -}}
 {% endmacro %}
 
 {% macro number_or_null(value) %}
-    {{- return(null_double() if value is not number else 'cast(' ~ value ~ ' as ' ~ type_double() ~ ')') -}}
+    {{- return(cqox.null_double() if value is not number else 'cast(' ~ value ~ ' as ' ~ cqox.type_double() ~ ')') -}}
 {% endmacro %}

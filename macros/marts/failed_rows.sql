@@ -12,16 +12,16 @@
         {%- do told.update({name: "'none'"}) %}
     {%- endfor %}
     {%- for column in columns %}
-        {{ told.get(column) or typed_null(column, numbers, counts, []) }} as {{ column }}{{ "," if not loop.last }}
+        {{ told.get(column) or cqox.typed_null(column, numbers, counts, []) }} as {{ column }}{{ "," if not loop.last }}
     {%- endfor %}
 {% endmacro %}
 
 {% macro typed_null(column, numbers, counts, truths) %}
-    {%- if column in numbers -%}{{ return(null_double()) }}
+    {%- if column in numbers -%}{{ return(cqox.null_double()) }}
     {%- elif column in counts -%}{{ return('cast(null as bigint)') }}
     {%- elif column in truths -%}{{ return('cast(null as boolean)') }}
     {%- elif column.endswith('_at') -%}{{ return('cast(null as timestamp)') }}
-    {%- else -%}{{ return(null_text()) }}
+    {%- else -%}{{ return(cqox.null_text()) }}
     {%- endif -%}
 {% endmacro %}
 
@@ -29,7 +29,8 @@
 {% macro no_rows(columns, numbers, counts, truths=[]) %}
     {% set out = [] %}
     {% for column in columns %}
-        {% set kind = 'cast(null as boolean)' if column == 'is_primary' else typed_null(column, numbers, counts, truths) %}
+        {% set booleans = truths + ['is_primary'] %}
+        {% set kind = cqox.typed_null(column, numbers, counts, booleans) %}
         {% do out.append(kind ~ ' as ' ~ column) %}
     {% endfor %}
     {{ return('select ' ~ out | join(', ') ~ ' where 1 = 0') }}

@@ -13,7 +13,7 @@
     {% for relation in relations %}
         {% if load_relation(relation) is not none %}
             {% do selects.append(
-                'select ' ~ columns | join(', ') ~ ' from ' ~ relation ~ since_build_started(time_column)
+                'select ' ~ columns | join(', ') ~ ' from ' ~ relation ~ cqox.since_build_started(time_column)
             ) %}
         {% endif %}
     {% endfor %}
@@ -21,33 +21,33 @@
 {% endmacro %}
 
 {% macro since_build_started(time_column) %}
-    {% set started = build_started_at() %}
+    {% set started = cqox.build_started_at() %}
     {{ return(' where ' ~ time_column ~ " >= timestamp '" ~ started ~ "'" if started else '') }}
 {% endmacro %}
 
 {# The studies of the list as a relation of one column. #}
 {% macro listed_studies() %}
     {% for study in var('studies') %}
-        select {{ as_text("'" ~ study ~ "'") }} as study {{ "union all" if not loop.last }}
+        select {{ cqox.as_text("'" ~ study ~ "'") }} as study {{ "union all" if not loop.last }}
     {% endfor %}
 {% endmacro %}
 
 {# Why a study has no rows of this build: the errors of this build among the nodes that it hangs on. study, reason. #}
 {% macro build_failures() %}
-    {% set log = load_relation(build_log_relation()) if execute else none %}
+    {% set log = load_relation(cqox.build_log_relation()) if execute else none %}
     {% for study in var('studies') %}
         select
-            {{ as_text("'" ~ study ~ "'") }} as study,
+            {{ cqox.as_text("'" ~ study ~ "'") }} as study,
             {%- if log is none %}
-                {{ null_text() }} as reason
+                {{ cqox.null_text() }} as reason
             {%- else %}
                 (
                     select min(node || ': ' || message)
                     from {{ log }}
                     where
-                        build_id = '{{ build_id() }}'
+                        build_id = '{{ cqox.build_id() }}'
                         and status in ('error', 'fail')
-                        and node in ({{ ancestors_of(study) }})
+                        and node in ({{ cqox.ancestors_of(study) }})
                 ) as reason
             {%- endif %}
         {{ "union all" if not loop.last }}
@@ -73,8 +73,8 @@
 {# What stands in for the effects where no study has any: one row without entries. #}
 {% macro no_json_rows(column) %}
     {{ return(
-        'select ' ~ null_text() ~ ' as study, ' ~ null_text() ~ ' as estimator, ' ~ null_text()
-        ~ ' as specification, ' ~ null_text() ~ ' as estimand, ' ~ as_text("'[]'") ~ ' as ' ~ column
+        'select ' ~ cqox.null_text() ~ ' as study, ' ~ cqox.null_text() ~ ' as estimator, ' ~ cqox.null_text()
+        ~ ' as specification, ' ~ cqox.null_text() ~ ' as estimand, ' ~ cqox.as_text("'[]'") ~ ' as ' ~ column
     ) }}
 {% endmacro %}
 
@@ -82,7 +82,7 @@
 {% macro json_rows(column, fields) %}{{ return(adapter.dispatch('json_rows', 'cqox')(column, fields)) }}{% endmacro %}
 
 {% macro duckdb__json_rows(column, fields) -%}
-    unnest(from_json({{ column }}, '[{{ fields_as_json(fields) }}]'))
+    unnest(from_json({{ column }}, '[{{ cqox.fields_as_json(fields) }}]'))
 {%- endmacro %}
 
 {% macro fields_as_json(fields) %}{{ return(tojson(fields)) }}{% endmacro %}

@@ -2,8 +2,8 @@
 {% macro effective_sample_sizes(relation, treatment, weights) %}
     {% for w in weights %}
         select
-            {{ as_text("'" ~ w.estimand ~ "'") }} as estimand,
-            {{ as_text("'" ~ w.estimator ~ "'") }} as estimator,
+            {{ cqox.as_text("'" ~ w.estimand ~ "'") }} as estimand,
+            {{ cqox.as_text("'" ~ w.estimator ~ "'") }} as estimator,
             -- an aggregate without groups gives one row even where there are no units: NULL, and the gate fails
             min(arm_size) as value
         from (

@@ -4,12 +4,12 @@
 #}
 {% macro overlap_share(relation, treatment, propensity, low, high) %}
     select
-        {{ as_text("'ATE'") }} as estimand,
+        {{ cqox.as_text("'ATE'") }} as estimand,
         avg(case when {{ propensity }} between {{ low }} and {{ high }} then 1.0 else 0.0 end) as value
     from {{ relation }}
     union all
     select
-        {{ as_text("'ATT'") }} as estimand,
+        {{ cqox.as_text("'ATT'") }} as estimand,
         avg(case when {{ propensity }} < {{ high }} then 1.0 else 0.0 end) as value
     from {{ relation }}
     where {{ treatment }} = 1

@@ -81,7 +81,7 @@
         {% for c in columns %}
             select
                 place,
-                {{ as_text("'" ~ (c.name | replace("'", "''")) ~ "'") }} as subject,
+                {{ cqox.as_text("'" ~ (c.name | replace("'", "''")) ~ "'") }} as subject,
                 d{{ loop.index0 }} as difference,
                 s{{ loop.index0 }} as sd
             from paired
@@ -94,12 +94,14 @@
         subject,
         case place
             {%- for w in weights %}
-                when {{ loop.index0 }} then {{ as_text("'" ~ w.estimand ~ "'") if w.estimand else null_text() }}
+                when {{ loop.index0 }}
+                    then {{ cqox.as_text("'" ~ w.estimand ~ "'") if w.estimand else cqox.null_text() }}
             {%- endfor %}
         end as estimand,
         case place
             {%- for w in weights %}
-                when {{ loop.index0 }} then {{ as_text("'" ~ w.estimator ~ "'") if w.estimator else null_text() }}
+                when {{ loop.index0 }}
+                    then {{ cqox.as_text("'" ~ w.estimator ~ "'") if w.estimator else cqox.null_text() }}
             {%- endfor %}
         end as estimator,
         -- equal constants in both arms are balanced

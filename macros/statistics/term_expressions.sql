@@ -6,7 +6,7 @@
 {% macro term_expressions(relation, terms) %}
     {% set out = [] %}
     {% for term in terms %}
-        {% for one in single_term(relation, term) %}
+        {% for one in cqox.single_term(relation, term) %}
             {% if one.name not in out | map(attribute='name') | list %}{% do out.append(one) %}{% endif %}
         {% endfor %}
     {% endfor %}
@@ -16,8 +16,8 @@
 {% macro single_term(relation, term) %}
     {% if ':' in term %}
         {% set parts = term.split(':') %}
-        {% set left = single_term(relation, parts[0] | trim) %}
-        {% set right = single_term(relation, parts[1:] | join(':') | trim) %}
+        {% set left = cqox.single_term(relation, parts[0] | trim) %}
+        {% set right = cqox.single_term(relation, parts[1:] | join(':') | trim) %}
         {% set out = [] %}
         {% for a in left %}{% for b in right %}
             {% do out.append({'name': a.name ~ ':' ~ b.name, 'sql': '(' ~ a.sql ~ ') * (' ~ b.sql ~ ')'}) %}
@@ -28,21 +28,23 @@
     {% set power = modules.re.match('^(\\w+)\\^([1-9])$', term) %}
     {% set logarithm = modules.re.match('^log\\((\\w+)\\)$', term) %}
     {% if category %}
-        {{ return(category_indicators(relation, category.group(1))) }}
+        {{ return(cqox.category_indicators(relation, category.group(1))) }}
     {% elif power %}
-        {{ return([{'name': term, 'sql': 'power(' ~ as_number(power.group(1)) ~ ', ' ~ power.group(2) ~ ')'}]) }}
+        {{ return([{'name': term, 'sql': 'power(' ~ cqox.as_number(power.group(1)) ~ ', ' ~ power.group(2) ~ ')'}]) }}
     {% elif logarithm %}
-        {{ return([{'name': term, 'sql': 'ln(' ~ as_number(logarithm.group(1)) ~ ')'}]) }}
+        {{ return([{'name': term, 'sql': 'ln(' ~ cqox.as_number(logarithm.group(1)) ~ ')'}]) }}
     {% endif %}
-    {{ return([{'name': term, 'sql': as_number(term)}]) }}
+    {{ return([{'name': term, 'sql': cqox.as_number(term)}]) }}
 {% endmacro %}
 
-{% macro as_number(column) %}{{ return('cast(' ~ adapter.quote(column) ~ ' as ' ~ type_double() ~ ')') }}{% endmacro %}
+{% macro as_number(column) %}
+    {{ return('cast(' ~ adapter.quote(column) ~ ' as ' ~ cqox.type_double() ~ ')') }}
+{% endmacro %}
 
 {% macro category_indicators(relation, column) %}
     {% set quoted = adapter.quote(column) %}
     {% set levels = run_query(
-        'select distinct ' ~ as_text(quoted) ~ ' as level from ' ~ relation
+        'select distinct ' ~ cqox.as_text(quoted) ~ ' as level from ' ~ relation
         ~ ' where ' ~ quoted ~ ' is not null order by 1'
     ).columns[0].values() %}
     {% set out = [] %}
@@ -50,7 +52,7 @@
         {% if not loop.first %}
             {% do out.append({
                 'name': column ~ '=' ~ level,
-                'sql': 'case when ' ~ as_text(quoted) ~ " = '" ~ (level | string | replace("'", "''")) ~ "'"
+                'sql': 'case when ' ~ cqox.as_text(quoted) ~ " = '" ~ (level | string | replace("'", "''")) ~ "'"
                     ~ ' then 1.0 when ' ~ quoted ~ ' is not null then 0.0 end',
             }) %}
         {% endif %}

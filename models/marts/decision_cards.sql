@@ -27,6 +27,13 @@ primary_rows as (
 
 ),
 
+naives as (
+
+    select estimator from {{ ref('estimator_catalogue') }}
+    where is_naive
+
+),
+
 naive as (
 
     select
@@ -34,7 +41,7 @@ naive as (
         max(estimate) as naive_estimate
     from estimates
     where
-        estimator in ('difference_in_means', 'ols')
+        estimator in (select naives.estimator from naives)
         and specification = 'default'
     group by study
 
@@ -57,7 +64,7 @@ peers as (
     where
         estimates.term in ('overall', primary_rows.term)
         and estimates.specification = 'default'
-        and estimates.estimator not in ('difference_in_means', 'ols')
+        and estimates.estimator not in (select naives.estimator from naives)
 
 ),
 
@@ -128,12 +135,13 @@ standing as (
     select
         estimates.study,
         min(
-            'The ' || estimates.estimand || ' by ' || estimates.estimator || ' passes its gates: '
+            'The ' || estimates.estimand || ' by ' || lower(catalogue.title) || ' passes its gates: '
             || {{ format_significant('estimates.estimate') }} || ' ['
             || {{ format_significant('estimates.conf_low') }} || ', '
             || {{ format_significant('estimates.conf_high') }} || '].'
         ) as standing_reading
     from estimates
+    inner join {{ ref('estimator_catalogue') }} as catalogue on estimates.estimator = catalogue.estimator
     inner join primary_rows
         on
             estimates.study = primary_rows.study

@@ -1,5 +1,7 @@
--- The leaf that fails the build: broken contracts and studies whose gates were not judged. Nothing hangs on it, so
--- every other study's rows stand. NULL severity counts as broken.
+-- The leaf that fails the build: broken contracts and studies whose gates were not judged. NULL severity counts as broken.
+-- It hangs on the cards, so that they do not hang on it: dbt skips a model whose parents' tests fail, unless the test has
+-- a parent which that model has not.
+-- depends_on: {{ ref('decision_cards') }}
 select
     study,
     gate,

@@ -1,0 +1,20 @@
+-- One number back to where it came from: declaration, data, code and the build that wrote it.
+select
+    estimates.study,
+    estimates.estimator,
+    estimates.estimand,
+    estimates.estimate,
+    estimates.spec_hash,
+    estimates.data_hash,
+    estimates.code_hash,
+    build_log.build_id,
+    build_log.logged_at,
+    build_log.row_hash
+from {{ ref('estimates') }} as estimates
+left join {{ ref('build_log') }} as build_log
+    on
+        build_log.node like 'model.%.' || estimates.study || '_effects'
+        and build_log.logged_at >= estimates.estimated_at
+where estimates.is_primary
+qualify row_number() over (partition by estimates.study order by build_log.position) = 1
+order by estimates.study

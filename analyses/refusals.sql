@@ -1,0 +1,10 @@
+-- Which estimates were refused, and which gates did it.
+select
+    study,
+    estimator,
+    estimand,
+    status,
+    status_reason
+from {{ ref('estimates') }}
+where status <> 'estimated'
+order by study, estimator, estimand

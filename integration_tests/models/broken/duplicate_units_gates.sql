@@ -1,0 +1,6 @@
+{{ cqox.study_gates(
+    study='duplicate_units',
+    block=config.meta_get('study', {}),
+    units=ref('duplicate_units_units'),
+    scores=ref('duplicate_units_scores')
+) }}

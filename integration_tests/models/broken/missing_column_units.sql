@@ -1,0 +1,2 @@
+-- the study declares a covariate that is not here
+select * from {{ ref('stg_files__trial') }}

@@ -1,0 +1,6 @@
+{{ cqox.study_gates(
+    study='missing_file',
+    block=config.meta_get('study', {}),
+    units=ref('missing_file_units'),
+    scores=ref('missing_file_scores')
+) }}

@@ -1,0 +1,2 @@
+-- data/missing_file.csv is not there
+select * from {{ ref('stg_files__missing_file') }}

@@ -1,0 +1,6 @@
+{{ cqox.study_gates(
+    study='unknown_option',
+    block=config.meta_get('study', {}),
+    units=ref('unknown_option_units'),
+    scores=ref('unknown_option_scores')
+) }}

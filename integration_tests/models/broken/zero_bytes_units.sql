@@ -1,0 +1,2 @@
+-- a file of zero bytes
+select * from {{ ref('stg_files__zero_bytes') }}
