@@ -13,8 +13,8 @@ select
 from {{ ref('estimates') }} as estimates
 left join {{ ref('build_log') }} as build_log
     on
-        build_log.node like 'model.%.' || estimates.study || '_effects'
-        and build_log.logged_at >= estimates.estimated_at
+        estimates.estimated_at <= build_log.logged_at
+        and build_log.node like 'model.%.' || estimates.study || '_effects'
 where estimates.is_primary
 qualify row_number() over (partition by estimates.study order by build_log.position) = 1
 order by estimates.study

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import duckdb
 
@@ -30,8 +31,10 @@ def rows(warehouse: str) -> list[tuple[str, ...]]:
     Raises
     ------
     SystemExit
-        If the marts are missing or marts.estimates has no row: a build that gives nothing has failed.
+        If the warehouse or its marts are missing or marts.estimates has no row: a build that gives nothing has failed.
     """
+    if not Path(warehouse).exists():
+        raise SystemExit(f"there is no warehouse at {warehouse}: run `make build`")
     with duckdb.connect(warehouse, read_only=True) as connection:
         try:
             counted = connection.execute("select count(*) from marts.estimates").fetchone()

@@ -1,7 +1,7 @@
 """sqlfluff over models and singular tests with dbt's templater: the compiled SQL of gates and tests is linted too.
 
-The templater compiles gates and marts, and their macros ask the warehouse for columns; so the nodes are built first, into a
-warehouse of their own that is thrown away.
+The templater compiles gates and marts, and their macros ask the warehouse for columns; so the models are built first, into
+a warehouse of their own that is thrown away.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ PLACES = ("models", "tests/singular", "analyses")
 
 
 def main() -> int:
-    """Build a throw-away warehouse of the SQL models, lint against it; the linter's exit code."""
+    """Build a throw-away warehouse, lint against it; the linter's exit code."""
     with tempfile.TemporaryDirectory() as folder:
         environment = {
             **os.environ, "CQOX_WAREHOUSE": str(Path(folder) / "lint.duckdb"), "DBT_PROFILES_DIR": str(ROOT),
             "DBT_TARGET_PATH": str(Path(folder) / "target"), "DBT_LOG_PATH": str(Path(folder) / "logs"),
         }  # fmt: skip
-        build = [sys.executable, "-m", "dbt.cli.main", "--quiet", "run", "--select", "+path:models/studies"]
+        build = [sys.executable, "-m", "dbt.cli.main", "--quiet", "build"]
         for command in (
-            [*build, "--exclude", "path:python_models/*_effects.py"],
+            [*build, "--exclude-resource-type", "test", "unit_test"],
             [str(Path(sys.executable).with_name("sqlfluff")), "lint", "--disable-progress-bar", *PLACES],
         ):
             code = subprocess.run(command, env=environment, cwd=ROOT, check=False).returncode

@@ -19,7 +19,18 @@ from . import contracts, gating, warehouse
 from .errors import Refusal, StudyError
 from .problem import Nuisances, Problem, nuisance_key
 from .registry import BY_NAME, ESTIMATORS, NAIVE, Estimator
-from .result import DESIGN_SCHEMA, EFFECTS_SCHEMA, Diagnostic, Estimate, Result, as_json, clean, table
+from .result import (
+    DESIGN_SCHEMA,
+    EFFECTS_SCHEMA,
+    DesignRow,
+    Diagnostic,
+    Estimate,
+    Result,
+    as_json,
+    clean,
+    number,
+    table,
+)
 from .scores import SCORES_SCHEMA, score_table
 from .study import Study
 
@@ -53,7 +64,7 @@ def score(name: str, block: Mapping[str, Any] | None, units: Any) -> pa.Table:
         if contracts.treatment_kind(problem.study, problem.columns) != "binary":
             return table([], SCORES_SCHEMA)
         return score_table(problem)
-    except (StudyError, Refusal):
+    except Exception:  # the estimators run the same fits, and their rows tell what happened
         return table([], SCORES_SCHEMA)
 
 
@@ -70,7 +81,11 @@ def design(name: str, block: Mapping[str, Any] | None, units: Any) -> pa.Table:
     if where is None:
         return table([], DESIGN_SCHEMA)
     module, function = where.split(":")
-    rows = getattr(importlib.import_module(f"estimators.{module}"), function)(problem)
+    try:
+        rows = getattr(importlib.import_module(f"estimators.{module}"), function)(problem)
+    except Exception as bad:  # a metric without a row fails its gate; this row tells why there is none
+        reason = str(bad) if isinstance(bad, Refusal) else f"{type(bad).__name__}: {bad}"
+        rows = [DesignRow(None, "design", "overall", None, f"the design could not be examined: {reason}")]
     return table(({"study": name, **clean(row)} for row in rows), DESIGN_SCHEMA)
 
 
@@ -96,17 +111,18 @@ def estimate(
     Returns
     -------
     pyarrow.Table
-        Never empty: a broken declaration is one ``failed`` row, broken data a ``refused`` row an estimator.
+        Never empty: a broken declaration is one ``failed`` row, broken data a ``refused`` row an estimator. Exactly one
+        row is the decision's (``is_primary``).
     """
     try:
         study = Study.declare(name, block)
     except StudyError as bad:
         return table([_declaration_row(name, block, bad)], EFFECTS_SCHEMA)
-    judged = [] if gates is None else warehouse.rows(gates)
     try:
         problem, dropped = _problem(name, block, units)
     except StudyError as bad:
-        return table(_refuse_all(study, judged, bad), EFFECTS_SCHEMA)
+        return table(_refuse_all(study, bad), EFFECTS_SCHEMA)
+    judged = [] if gates is None else warehouse.rows(gates)
     _reuse(problem, scores)
     kind = contracts.treatment_kind(study, problem.columns)
     stamp = {**_hashes(study, problem), "estimated_at": _now()}
@@ -115,6 +131,9 @@ def estimate(
         if estimator.suits(study, kind):
             for run in _runs(problem, estimator, judged, dropped):
                 rows += [{**row, **stamp} for row in run]
+        elif estimator.name == study.decision.primary:
+            reason = f"{estimator.name} needs a {estimator.treatment} treatment, and '{study.treatment}' is {kind}"
+            rows += [{**row, **stamp} for row in _refuse(study, estimator, f"{reason}. Choose another primary")]
     return table(rows, EFFECTS_SCHEMA)
 
 
@@ -133,12 +152,14 @@ def _problem(name: str, block: Mapping[str, Any] | None, units: Any, for_design:
 
 
 def _reuse(problem: Problem, scores: Any) -> None:
-    """Put the nuisances of a scores table into the cache, if it is of these very units."""
-    if scores is None or "propensity_crossfit" not in warehouse.available(scores):
+    """Put the nuisances of a scores table into the cache, if it was made from this declaration and these data."""
+    names = ["unit_id", "spec_hash", "data_hash", "fold", "propensity_crossfit", "mu0", "mu1"]
+    # In a panel a unit has several rows, and nothing in the table tells them apart.
+    if scores is None or problem.study.time or not set(names) <= set(warehouse.available(scores)):
         return
-    names = ["unit_id", "fold", "propensity_crossfit", "mu0", "mu1"]
     got = warehouse.read(scores, names, ["unit_id"], problem.study.name)
-    if got["unit_id"].tolist() == problem.columns[problem.study.unit].tolist():
+    made_from = (problem.study.spec_hash(), warehouse.data_hash(problem.columns))
+    if set(zip(got["spec_hash"], got["data_hash"], strict=True)) == {made_from} and len(got["fold"]) == problem.n:
         shared = Nuisances(got["fold"].astype(np.int64), got["propensity_crossfit"], got["mu0"], got["mu1"])
         problem.cache[nuisance_key(problem.options)] = shared
 
@@ -151,18 +172,17 @@ def _runs(problem: Problem, estimator: Estimator, gates: list[Any], dropped: int
                 started = time.perf_counter()
                 result = _run(problem.for_run(estimator.name, specification), estimator, estimand, gates)
                 if dropped:
-                    told = Diagnostic("rows_dropped_missing", "overall", float(dropped))
-                    result = dataclasses.replace(result, diagnostics=(*result.diagnostics, told))
+                    result = _with_dropped(result, dropped, is_panel=study.time is not None)
                 yield _rows(study, estimator.name, specification, result, time.perf_counter() - started)
 
 
 def _run(problem: Problem, estimator: Estimator, estimand: str, gates: list[Any]) -> Result:
-    failed = gating.blocking(gates, estimator.name, estimand)
-    if failed:
-        return _refusal(estimand, "refused", gating.reason(failed))
     try:
+        failed = gating.blocking(gates, estimator.name, estimand)
+        if failed:
+            return _refusal(estimand, "refused", gating.reason(failed))
         _supported(problem, estimator)
-        result = estimator.load()(problem, estimand)
+        result = _sound(estimator.load()(problem, estimand))
         if _is_analysed(problem, estimator):
             result = _with_sensitivity(problem, result)
         return result
@@ -172,10 +192,38 @@ def _run(problem: Problem, estimator: Estimator, estimand: str, gates: list[Any]
         return _refusal(estimand, "failed", f"{type(crash).__name__}: {crash}")
 
 
+def _sound(result: Result) -> Result:
+    """An estimated row without a finite estimate has failed, and so has a run without a row."""
+    if not result.estimates:
+        raise ValueError("the estimator gave no row")
+    return dataclasses.replace(result, estimates=tuple(_finite(one) for one in result.estimates))
+
+
+def _finite(one: Estimate) -> Estimate:
+    if one.status != "estimated" or number(one.estimate) is not None:
+        return one
+    reason = "the arithmetic gave no finite number: columns of very large or very small numbers do that"
+    return Estimate(one.estimand, one.term, one.contrast, status="failed", status_reason=reason)
+
+
+def _with_dropped(result: Result, dropped: int, is_panel: bool) -> Result:
+    """Rows with missing values count as trimmed; panel estimators have counted the units that lack a row themselves."""
+    told = Diagnostic("rows_dropped_missing", "overall", float(dropped))
+    extra = 0 if is_panel else dropped
+    estimates = tuple(
+        dataclasses.replace(one, n_trimmed=(one.n_trimmed or 0) + extra) if one.status == "estimated" else one
+        for one in result.estimates
+    )
+    return dataclasses.replace(result, estimates=estimates, diagnostics=(*result.diagnostics, told))
+
+
 def _with_sensitivity(problem: Problem, result: Result) -> Result:
     from .sensitivity.analyse import analyse
 
-    found = analyse(problem, result)
+    try:
+        found = analyse(problem, result)
+    except Refusal:  # a benchmark that cannot be computed takes nothing from the estimate
+        return result
     return dataclasses.replace(
         result, sensitivity=(*result.sensitivity, *found.rows), curves=(*result.curves, *found.curves)
     )
@@ -198,10 +246,11 @@ def _refusal(estimand: str, status: str, reason: str) -> Result:
 
 def _rows(study: Study, estimator: str, specification: str, result: Result, seconds: float) -> list[dict[str, Any]]:
     rows = []
-    for i, one in enumerate(result.estimates):
+    estimates, decisive = _decisive(study, estimator, specification, result.estimates)
+    for i, one in enumerate(estimates):
         row = {"study": study.name, "estimator": estimator, "specification": specification, **clean(one)}
         row |= {"outcome": study.outcome, "treatment": study.treatment or study.cohort or study.running}
-        row |= {"engine": "duckdb", "seconds": seconds, "is_primary": _is_primary(study, row)}
+        row |= {"engine": "duckdb", "seconds": seconds, "is_primary": i == decisive}
         # What belongs to the run and not to a term is told once, with its first row.
         row["diagnostics"] = as_json(result.diagnostics if i == 0 else ())
         row["curves"] = as_json(result.curves if i == 0 else ())
@@ -210,11 +259,20 @@ def _rows(study: Study, estimator: str, specification: str, result: Result, seco
     return rows
 
 
-def _is_primary(study: Study, row: Mapping[str, Any]) -> bool:
+def _decisive(
+    study: Study, estimator: str, specification: str, estimates: tuple[Estimate, ...]
+) -> tuple[tuple[Estimate, ...], int | None]:
+    """The rows of a run, and which one the decision reads: that of its term, a whole refusal, or one that says so."""
     rule = study.decision
-    run = (row["estimator"], row["estimand"], row["specification"])
-    same = run == (rule.primary, rule.estimand, rule.specification)
-    return same and (row["term"] == rule.term or row["status"] != "estimated")
+    if (estimator, specification, estimates[0].estimand) != (rule.primary, rule.specification, rule.estimand):
+        return estimates, None
+    terms = [one.term for one in estimates]
+    if rule.term in terms:
+        return estimates, terms.index(rule.term)
+    if all(one.status != "estimated" for one in estimates):
+        return estimates, 0
+    reason = f"the decision's term '{rule.term}' is not among {', '.join(terms)}. Mend decision.term"
+    return (*estimates, Estimate(rule.estimand, rule.term, status="refused", status_reason=reason)), len(estimates)
 
 
 def _declaration_row(name: str, block: Mapping[str, Any] | None, bad: StudyError) -> dict[str, Any]:
@@ -222,25 +280,32 @@ def _declaration_row(name: str, block: Mapping[str, Any] | None, bad: StudyError
     row = clean(Estimate("none", status="failed", status_reason=str(bad)))
     return {
         "study": name, "estimator": "declaration", "specification": "default", **row,
-        "outcome": str(block.get("outcome")), "treatment": str(block.get("treatment")), "engine": "duckdb",
+        **{role: None if block.get(role) is None else str(block[role]) for role in ("outcome", "treatment")},
+        "engine": "duckdb",
         "is_primary": True, "seconds": 0.0, "estimated_at": _now(), "code_hash": code_hash(),
         "diagnostics": "[]", "curves": "[]", "sensitivity": "[]",
     }  # fmt: skip
 
 
-def _refuse_all(study: Study, gates: list[Any], bad: StudyError) -> list[dict[str, Any]]:
-    """A refusal row for every estimator whose roles are declared."""
+def _refuse_all(study: Study, bad: StudyError) -> list[dict[str, Any]]:
+    """A refusal row for every estimator whose roles are declared: the breach, not the gates that fail with it."""
     kinds = {"experiment": "binary", "observational": "binary"}
     kind = kinds.get(study.design, "continuous") if study.treatment else None
     stamp = {"spec_hash": study.spec_hash(), "code_hash": code_hash(), "estimated_at": _now()}
     rows: list[dict[str, Any]] = []
     for estimator in ESTIMATORS:
         if estimator.suits(study, kind) or estimator.name == study.decision.primary:
+            rows += [{**row, **stamp} for row in _refuse(study, estimator, str(bad))]
+    return rows
+
+
+def _refuse(study: Study, estimator: Estimator, reason: str) -> list[dict[str, Any]]:
+    """A refusal row for each run of one estimator."""
+    rows: list[dict[str, Any]] = []
+    for specification in study.specification_names():
+        if study.runs(specification, estimator.name):
             for estimand in estimator.estimands:
-                failed = gating.blocking(gates, estimator.name, estimand)
-                reason = gating.reason(failed) if failed else str(bad)
-                result = _refusal(estimand, "refused", reason)
-                rows += [{**row, **stamp} for row in _rows(study, estimator.name, "default", result, 0.0)]
+                rows += _rows(study, estimator.name, specification, _refusal(estimand, "refused", reason), 0.0)
     return rows
 
 
@@ -249,12 +314,8 @@ def _now() -> datetime.datetime:
 
 
 def _hashes(study: Study, problem: Problem) -> dict[str, str]:
-    digest = hashlib.sha256()
-    for column in sorted(problem.columns):
-        values = problem.columns[column]
-        digest.update(column.encode())
-        digest.update(values.tobytes() if values.dtype != object else "\x1f".join(map(str, values)).encode())
-    return {"spec_hash": study.spec_hash(), "code_hash": code_hash(), "data_hash": digest.hexdigest()}
+    data = warehouse.data_hash(problem.columns)
+    return {"spec_hash": study.spec_hash(), "code_hash": code_hash(), "data_hash": data}
 
 
 @functools.cache

@@ -6,8 +6,11 @@ import numpy as np
 
 from .errors import StudyError
 from .study import Study
-from .terms import columns_of, is_category
+from .terms import columns_of, numeric_columns_of
 from .warehouse import Columns
+
+# Squares of larger numbers overflow, and a variance with them.
+LARGEST = 1e150
 
 
 def is_missing(values: np.ndarray) -> np.ndarray:
@@ -32,8 +35,9 @@ def check(study: Study, columns: Columns) -> None:
     Raises
     ------
     StudyError
-        For no rows, duplicate units, text where a number is asked, infinities, an all-NULL column, NULLs while
-        ``missing: refuse``, a constant treatment or two values other than 0 and 1. Names the column and the mend.
+        For no rows, duplicate units, units without a name, text where a number is asked, infinities and numbers beyond
+        1e150, an all-NULL column, NULLs while ``missing: refuse``, a constant treatment or two values other than 0
+        and 1. Names the column and the mend.
     """
     n = len(columns[study.unit])
     if n == 0:
@@ -41,30 +45,44 @@ def check(study: Study, columns: Columns) -> None:
             study.name, "the units have no rows", "Check the raw file and the filters of staging and units"
         )
     _check_keys(study, columns)
-    for role, name, text_allowed in _numeric_roles(study):
+    for role, name, text_allowed in _roles(study):
         _check_column(study, role, name, columns[name], text_allowed)
     _check_treatment(study, columns)
 
 
 def complete_rows(study: Study, columns: Columns, needed: list[str] | None = None) -> tuple[Columns, int]:
-    """Rows without a NULL in any needed column (default: all of the study's), and how many were left out."""
+    """Rows without a NULL in any needed column (default: all of the study's), and how many were left out.
+
+    Raises
+    ------
+    StudyError
+        If no row is left.
+    """
     # A unit that is never treated has no cohort: there, NULL is an answer and not a gap.
     needed = [name for name in needed or study.columns() if name != study.cohort]
     keep = ~np.any([is_missing(columns[name]) for name in needed], axis=0)
+    if not keep.any():
+        raise StudyError(
+            study.name, "every row lacks a value in some column", "Fill them, or drop the emptiest columns"
+        )
     return {name: values[keep] for name, values in columns.items()}, int((~keep).sum())
 
 
-def _numeric_roles(study: Study) -> list[tuple[str, str, bool]]:
+def _roles(study: Study) -> list[tuple[str, str, bool]]:
+    """Role, column and whether it may hold text, of all columns in which NULL is a gap."""
     roles = [("outcome", study.outcome), ("treatment", study.treatment), ("time", study.time)]
     roles += [("running", study.running), ("weight", study.weight)]
     roles += [("instrument", name) for name in study.instruments]
     out = [(role, name, False) for role, name in roles if name]
-    for term in study.covariates:
-        out += [("covariate", name, is_category(term)) for name in columns_of(term)]
-    return out
+    for term in study.terms():
+        out += [("covariate", name, name not in numeric_columns_of(term)) for name in columns_of(term)]
+    return out + ([("cluster", study.cluster, True)] if study.cluster else [])
 
 
 def _check_keys(study: Study, columns: Columns) -> None:
+    nameless = int(is_missing(columns[study.unit]).sum())
+    if nameless:
+        raise StudyError(study.name, f"unit '{study.unit}' is NULL in {nameless} rows", "Give every unit its name")
     keys = [columns[study.unit].tolist()]
     label = f"'{study.unit}'"
     if study.time:
@@ -82,10 +100,14 @@ def _check_column(study: Study, role: str, name: str, values: np.ndarray, text_a
     if missing.all():
         raise StudyError(study.name, f"{role} '{name}' is NULL in every row", "Fill it in the units or drop the role")
     if values.dtype == object and not text_allowed:
+        example = next(v for v in values if v is not None)
         mend = f"Cast it in staging, or write C({name}) for a covariate"
-        raise StudyError(study.name, f"{role} '{name}' holds text", mend)
+        raise StudyError(study.name, f"{role} '{name}' holds text, such as {example!r}", mend)
     if values.dtype != object and np.isinf(values).any():
         raise StudyError(study.name, f"{role} '{name}' holds infinities", "Mend them in staging")
+    if values.dtype != object and np.nanmax(np.abs(values)) > LARGEST:
+        mend = "Choose another unit of measurement in staging"
+        raise StudyError(study.name, f"{role} '{name}' holds numbers beyond {LARGEST:g}", mend)
     if missing.any() and study.missing == "refuse":
         mend = "Filter or fill them in the units, or declare `missing: drop` to leave those rows out"
         raise StudyError(study.name, f"{role} '{name}' is NULL in {int(missing.sum())} rows", mend)

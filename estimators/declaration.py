@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -68,7 +69,7 @@ class Declaration:
                 values[key] = self._number(key, self.block[key])
         for key in ("seed", "folds"):
             if self.block.get(key) is not None:
-                values[key] = int(self._number(key, self.block[key]))
+                values[key] = self._whole(key, self.block[key])
         for key in ("question", "outcome"):
             if key not in values:
                 raise self._error(f"role '{key}' is not declared", f"Add `{key}:` to the study block")
@@ -79,22 +80,36 @@ class Declaration:
         values: dict[str, Any] = {}
         values["design"] = self._choice("design", self.block.get("design"), DESIGNS)
         values["missing"] = self._choice("missing", self.block.get("missing", "refuse"), ("refuse", "drop"))
-        values["a_a_test"] = bool(self.block.get("a_a_test", False))
+        values["a_a_test"] = self.block.get("a_a_test", False)
+        if not isinstance(values["a_a_test"], bool):
+            raise self._error(
+                f"'a_a_test' must be true or false, not {values['a_a_test']!r}", "Write it without quotes"
+            )
         values["options"] = self._options(self.block.get("options") or {}, "options")
         values["specifications"] = self._specifications(self.block.get("specifications") or {})
         return values
 
     def _text(self, key: str) -> str:
         value = self.block[key]
-        if not isinstance(value, str):
-            raise self._error(f"role '{key}' must be text, not {value!r}", "Give one column's name")
+        if not isinstance(value, str) or not value:
+            mend = "Write a sentence or a word" if key in _TEXT_KEYS else "Give one column's name"
+            raise self._error(f"role '{key}' must be text, not {value!r}", mend)
         return value
 
     def _number(self, key: str, value: Any) -> float:
+        # dbt renders Jinja to text, so text that reads as a number is one.
         try:
-            return float(value)
-        except (TypeError, ValueError):
-            raise self._error(f"'{key}' must be a number, not {value!r}", "Write it without quotes or units") from None
+            number = math.nan if isinstance(value, bool) else float(value)
+        except (TypeError, ValueError, OverflowError):
+            number = math.nan
+        if not math.isfinite(number):
+            raise self._error(f"'{key}' must be a number, not {value!r}", "Write it without quotes or units")
+        return number
+
+    def _whole(self, key: str, value: Any) -> int:
+        if not self._number(key, value).is_integer():
+            raise self._error(f"'{key}' must be a whole number, not {value!r}", "Round it")
+        return int(value) if isinstance(value, (int, str)) and str(value).isdigit() else int(float(value))
 
     def _choice(self, key: str, value: Any, allowed: tuple[str, ...]) -> str:
         if value is None:
@@ -123,12 +138,17 @@ class Declaration:
             if key in ("propensity", "outcome"):
                 out[key] = self._model(key, value, where)
             elif key == "folds":
-                out[key] = int(self._number(f"{where}.{key}", value))
+                out[key] = self._folds(f"{where}.{key}", self._whole(f"{where}.{key}", value))
             elif key in BY_NAME:
                 out[key] = self._own(key, value, where)
             else:
                 raise self._unknown(f"estimator or option in {where}:", key, [*BY_NAME, *_SHARED_OPTIONS])
         return out
+
+    def _folds(self, where: str, value: int) -> int:
+        if value < 1:
+            raise self._error(f"{where} must be at least 1, not {value}", "1 means no cross-fitting")
+        return value
 
     def _model(self, key: str, value: Any, where: str) -> dict[str, Any]:
         known = ("link", "covariates") if key == "propensity" else ("covariates", "interactions")
@@ -171,9 +191,12 @@ class Declaration:
                 raise self._error(f"{where} names no estimators", "Add `estimators: [ipw]`")
             if name == "default":
                 raise self._error("a specification cannot be called 'default'", "Put its options under `options:`")
+            if not isinstance(body["estimators"], (list, tuple)):
+                raise self._error(
+                    f"{where}.estimators must be a list, not {body['estimators']!r}", "Write `[ipw, psm]`"
+                )
             for estimator in body["estimators"]:
-                if estimator not in BY_NAME:
-                    raise self._unknown(f"estimator in {where}:", estimator, BY_NAME)
+                self._known_estimator(f"estimator in {where}:", estimator)
             rest = {k: v for k, v in body.items() if k != "estimators"}
             out[str(name)] = {"estimators": tuple(body["estimators"]), **self._options(rest, where)}
         return out
@@ -188,25 +211,42 @@ class Declaration:
         for key in ("primary", "estimand", "desired_direction", "minimum_effect"):
             if block.get(key) is None:
                 raise self._error(f"decision.{key} is not declared", f"Add `{key}:` to the decision")
-        primary = block["primary"]
-        if primary not in BY_NAME:
-            raise self._unknown("estimator in decision.primary:", primary, BY_NAME)
+        primary = self._known_estimator("estimator in decision.primary:", block["primary"])
         if block["estimand"] not in BY_NAME[primary].estimands:
             raise self._unknown(f"estimand of {primary}:", block["estimand"], BY_NAME[primary].estimands)
         specification = str(block.get("specification", "default"))
         if specification != "default" and specification not in specifications:
             raise self._unknown("specification in decision:", specification, ["default", *specifications])
+        if specification != "default" and primary not in specifications[specification]["estimators"]:
+            mend = f"Add it to specifications.{specification}.estimators"
+            raise self._error(f"the decision's specification '{specification}' does not run {primary}", mend)
         return Decision(
             primary, block["estimand"], self._choice("desired_direction", block["desired_direction"], ("more", "less")),
             self._number("minimum_effect", block["minimum_effect"]), str(block.get("term", "overall")), specification,
         )  # fmt: skip
+
+    def _known_estimator(self, kind: str, name: Any) -> str:
+        if not isinstance(name, str) or name not in BY_NAME:
+            raise self._unknown(kind, name, BY_NAME)
+        return name
 
     def _check_roles(self, study: Study) -> None:
         for role in BY_NAME[study.decision.primary].needs:
             if not study.has(role):
                 mend = f"Add `{role}:` to the study block or choose another primary"
                 raise self._error(f"{study.decision.primary} needs the role '{role}', which is not declared", mend)
-        if study.folds < 1:
-            raise self._error("folds must be at least 1", "1 means no cross-fitting")
+        self._folds("folds", study.folds)
+        self._check_overlap(study)
         if study.allocation is not None and not 0 < study.allocation < 1:
             raise self._error("allocation must lie between 0 and 1", "It is the share meant to be treated")
+
+    def _check_overlap(self, study: Study) -> None:
+        """The outcome and the treatment stand for nothing else: adjusted for, they would leave no effect."""
+        if study.outcome == study.treatment:
+            raise self._error(f"'{study.outcome}' is both outcome and treatment", "Give each its own column")
+        for term in study.terms():
+            for role, name in (("outcome", study.outcome), ("treatment", study.treatment)):
+                if name in columns_of(term):
+                    raise self._error(f"the {role} '{name}' is also in the term '{term}'", "Drop that term")
+        if study.outcome in (study.running, study.weight, study.time, study.cohort, *study.instruments):
+            raise self._error(f"the outcome '{study.outcome}' has a second role", "Give each its own column")

@@ -12,26 +12,30 @@ def blocking(gates: Iterable[Row], estimator: str, estimand: str) -> list[Row]:
     """The failed gates that forbid this estimator for this estimand.
 
     A row holds where its estimator and estimand are NULL or match. Of several rows of one gate and subject the most
-    specific decides, so that a policy line can exempt one estimator from a general gate. A NULL ``is_passing`` fails.
+    specific decides, so that a policy line can exempt one estimator from a general gate; of equally specific ones, one
+    that forbids. A NULL ``is_passing`` fails, and a NULL ``blocks`` blocks.
     """
     decisive: dict[tuple[Any, Any], Row] = {}
     for row in gates:
         if row["estimator"] in (None, estimator) and row["estimand"] in (None, estimand):
             key = (row["gate"], row["subject"])
-            if key not in decisive or _specificity(row) > _specificity(decisive[key]):
+            if key not in decisive or _rank(row) > _rank(decisive[key]):
                 decisive[key] = row
-    failed = [row for row in decisive.values() if row["blocks"] and not row["is_passing"]]
-    return sorted(failed, key=_place)
+    return sorted((row for row in decisive.values() if _forbids(row)), key=_place)
 
 
 def _place(row: Row) -> tuple[bool, str, float, str]:
     """Gates that hold for all estimators first, then the furthest off; the order of the table's rows is no order."""
     size = float("inf") if row.get("value") is None else abs(row["value"])
-    return row["estimator"] is not None, row["gate"], -size, row["subject"]
+    return row["estimator"] is not None, row["gate"], -size, str(row["subject"])
 
 
-def _specificity(row: Row) -> int:
-    return 2 * (row["estimator"] is not None) + (row["estimand"] is not None)
+def _rank(row: Row) -> tuple[int, bool]:
+    return 2 * (row["estimator"] is not None) + (row["estimand"] is not None), _forbids(row)
+
+
+def _forbids(row: Row) -> bool:
+    return (row["blocks"] is None or bool(row["blocks"])) and not row["is_passing"]
 
 
 def reason(failed: list[Row]) -> str:

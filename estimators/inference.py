@@ -78,10 +78,18 @@ class JointTest:
 
 
 def joint_wald(estimates: np.ndarray, vcov: np.ndarray) -> JointTest:
-    """W = b' V⁻¹ b against χ² with rank(V) degrees of freedom; V may be singular (pseudo-inverse)."""
-    rank = int(np.linalg.matrix_rank(vcov, hermitian=True))
-    statistic = float(estimates @ np.linalg.pinv(vcov, hermitian=True) @ estimates)
-    return JointTest(statistic, rank, float(stats.chi2.sf(statistic, rank)))
+    """W = b' V⁺ b against χ² with rank(V) degrees of freedom; V may be singular.
+
+    The rank is counted in units of the standard errors: directions with less than 1e-10 of the largest variance are
+    rounding, and would otherwise outweigh all others. Where nothing varies the rank is 0 and the p-value NaN.
+    """
+    se = np.sqrt(np.diag(vcov))
+    varies = se > 0
+    values, vectors = np.linalg.eigh(vcov[np.ix_(varies, varies)] / np.outer(se[varies], se[varies]))
+    real = values > 1e-10 * values.max(initial=0.0)
+    along = vectors[:, real].T @ (estimates[varies] / se[varies])
+    statistic, rank = float(np.sum(along**2 / values[real])), int(real.sum())
+    return JointTest(statistic, rank, float(stats.chi2.sf(statistic, rank)) if rank else float("nan"))
 
 
 def simultaneous_critical_value(

@@ -12,6 +12,45 @@ from .moments import Moments, independent
 
 
 @dataclass(frozen=True)
+class Basis:
+    """A constant and standardised columns, in which fits are solved and their variances taken.
+
+    Products of the raw columns lose all digits on a column of mean 1e9; those of z = (x − shift) / scale do not.
+
+    Attributes
+    ----------
+    z : ndarray of shape (n, k)
+        The constant first.
+    shift, scale : ndarray of shape (k − 1,)
+    """
+
+    z: np.ndarray
+    shift: np.ndarray
+    scale: np.ndarray
+
+    @classmethod
+    def of(cls, x: np.ndarray, shift: np.ndarray, scale: np.ndarray) -> Basis:
+        """The basis of columns of shape (n, k − 1)."""
+        return cls(np.column_stack([np.ones(len(x)), (x - shift) / scale]), shift, scale)
+
+    @property
+    def design(self) -> np.ndarray:
+        """The constant and the columns in their own units: shape (n, k)."""
+        return np.column_stack([np.ones(len(self.z)), self.z[:, 1:] * self.scale + self.shift])
+
+    @property
+    def back(self) -> np.ndarray:
+        """The map from coefficients of (1, z) to those of (1, x): shape (k, k)."""
+        out = np.diag(np.concatenate([[1.0], 1.0 / self.scale]))
+        out[0, 1:] = -self.shift / self.scale
+        return out
+
+    def raw(self, vcov: np.ndarray) -> np.ndarray:
+        """A covariance of coefficients of (1, z) as one of (1, x)."""
+        return self.back @ vcov @ self.back.T
+
+
+@dataclass(frozen=True)
 class LinearFit:
     """A least-squares fit with a constant.
 
@@ -20,10 +59,11 @@ class LinearFit:
     names : tuple of str
         Kept columns, ``(intercept)`` first.
     coef : ndarray of shape (k,)
-    design : ndarray of shape (n, k)
-        The kept columns, the constant first.
-    bread : ndarray of shape (k, k)
-        (X'WX)⁻¹.
+        In the columns' own units.
+    basis : Basis
+        The kept columns, standardised.
+    inverse : ndarray of shape (k, k)
+        (Z'WZ)⁻¹ of the standardised design.
     residuals : ndarray of shape (n,)
     weights : ndarray of shape (n,)
     dropped : tuple of str
@@ -33,8 +73,8 @@ class LinearFit:
 
     names: tuple[str, ...]
     coef: np.ndarray
-    design: np.ndarray
-    bread: np.ndarray
+    basis: Basis
+    inverse: np.ndarray
     residuals: np.ndarray
     weights: np.ndarray
     dropped: tuple[str, ...]
@@ -45,6 +85,11 @@ class LinearFit:
         """n − k."""
         return len(self.residuals) - len(self.coef)
 
+    @property
+    def bread(self) -> np.ndarray:
+        """(X'WX)⁻¹ in the columns' own units: shape (k, k)."""
+        return self.basis.raw(self.inverse)
+
     def index(self, name: str) -> int:
         """Position of a column; KeyError where it was dropped."""
         if name not in self.names:
@@ -53,8 +98,11 @@ class LinearFit:
 
     def influence(self) -> np.ndarray:
         """Influence values of the coefficients: shape (n, k), n (X'WX)⁻¹ x w e."""
-        scores = self.design * (self.weights * self.residuals)[:, None]
-        return scores @ self.bread * len(self.residuals)
+        return self.projection() * (self.weights * self.residuals)[:, None] * len(self.residuals)
+
+    def projection(self) -> np.ndarray:
+        """(X'WX)⁻¹ x of each unit: shape (n, k); a coefficient is its product with w y."""
+        return self.basis.z @ self.inverse @ self.basis.back.T
 
 
 def fit_ols(y: np.ndarray, x: np.ndarray, names: Sequence[str], weights: np.ndarray | None = None) -> LinearFit:
@@ -83,35 +131,24 @@ def fit_ols(y: np.ndarray, x: np.ndarray, names: Sequence[str], weights: np.ndar
     kept = independent(moments._centred()[:-1, :-1])
     if len(y) <= len(kept) + 1:
         raise ValueError(f"{len(y)} rows cannot carry {len(kept) + 1} coefficients")
-    shift, scale = moments.shift[kept], moments.scale[kept]
-    z = np.column_stack([np.ones(len(y)), (x[:, kept] - shift) / scale])
+    basis = Basis.of(x[:, kept], moments.shift[kept], moments.scale[kept])
+    z = basis.z
     inverse = np.linalg.inv((z * w[:, None]).T @ z)
     beta = inverse @ (z.T @ (w * y))
     beta = beta + inverse @ (z.T @ (w * (y - z @ beta)))  # one refinement brings back the lost digits
-    back = _to_raw(shift, scale)
     mean = np.average(y, weights=w)
     residuals = y - z @ beta
     tss = float(np.sum(w * (y - mean) ** 2))
     r2 = 1.0 - float(np.sum(w * residuals**2)) / tss if tss > 0 else 0.0
     return LinearFit(
-        ("(intercept)", *(names[i] for i in kept)), back @ beta, np.column_stack([np.ones(len(y)), x[:, kept]]),
-        back @ inverse @ back.T, residuals, w, tuple(n for i, n in enumerate(names) if i not in set(kept)), r2,
+        ("(intercept)", *(names[i] for i in kept)), basis.back @ beta, basis, inverse, residuals, w,
+        tuple(n for i, n in enumerate(names) if i not in set(kept)), r2,
     )  # fmt: skip
-
-
-def _to_raw(shift: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """The map from coefficients of (1, (x − shift)/scale) to those of (1, x)."""
-    k = len(shift)
-    back = np.zeros((k + 1, k + 1))
-    back[0, 0] = 1.0
-    back[0, 1:] = -shift / scale
-    back[1:, 1:] = np.diag(1.0 / scale)
-    return back
 
 
 def leverage(fit: LinearFit) -> np.ndarray:
     """Diagonal of the hat matrix: shape (n,)."""
-    return np.einsum("ij,jk,ik->i", fit.design, fit.bread, fit.design) * fit.weights
+    return np.einsum("ij,jk,ik->i", fit.basis.z, fit.inverse, fit.basis.z) * fit.weights
 
 
 def covariance(fit: LinearFit, kind: str, cluster: np.ndarray | None = None) -> np.ndarray:
@@ -130,17 +167,17 @@ def covariance(fit: LinearFit, kind: str, cluster: np.ndarray | None = None) -> 
     ValueError
         For another kind.
     """
-    n, k = fit.design.shape
+    n, k = fit.basis.z.shape
     e, w = fit.residuals, fit.weights
     if kind == "classical":
         return fit.bread * float(np.sum(w * e**2)) / (n - k)
-    scores = fit.design * (w * e)[:, None]
+    scores = fit.basis.z * (w * e)[:, None]
     if kind == "cluster":
         assert cluster is not None
         sums = cluster_sums(scores, cluster)
         groups = len(sums)
         factor = groups / (groups - 1) * (n - 1) / (n - k)
-        return fit.bread @ (sums.T @ sums) @ fit.bread * factor
+        return fit.basis.raw(fit.inverse @ (sums.T @ sums) @ fit.inverse) * factor
     if kind in ("HC2", "HC3"):
         # A unit with leverage one is fitted exactly: its residual is zero and so is its share.
         room = np.maximum(1.0 - leverage(fit), 1e-12)
@@ -148,4 +185,4 @@ def covariance(fit: LinearFit, kind: str, cluster: np.ndarray | None = None) -> 
     elif kind not in ("HC0", "HC1"):
         raise ValueError(f"unknown variance '{kind}'")
     meat = scores.T @ scores * (n / (n - k) if kind == "HC1" else 1.0)
-    return fit.bread @ meat @ fit.bread
+    return fit.basis.raw(fit.inverse @ meat @ fit.inverse)

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import special, stats
 
 from .errors import Refusal
-from .linear import fit_ols
+from .linear import Basis, fit_ols
 from .moments import Moments, independent
 
 MAX_STEPS = 100
@@ -23,37 +23,35 @@ class BinaryFit:
     names : tuple of str
         Kept columns, ``(intercept)`` first.
     coef : ndarray of shape (k,)
-    design : ndarray of shape (n, k)
-    probability : ndarray of shape (n,)
-    information : ndarray of shape (k, k)
-        X'WX with W the Fisher weights, the inverse of the classical covariance.
+        In the columns' own units.
+    basis : Basis
+        The kept columns, standardised.
+    eta, probability : ndarray of shape (n,)
+        Linear index and probability.
     link : str
     dropped : tuple of str
     """
 
     names: tuple[str, ...]
     coef: np.ndarray
-    design: np.ndarray
+    basis: Basis
+    eta: np.ndarray
     probability: np.ndarray
-    information: np.ndarray
     link: str
     dropped: tuple[str, ...]
 
+    @property
+    def design(self) -> np.ndarray:
+        """The constant and the kept columns in their own units: shape (n, k)."""
+        return self.basis.design
+
     def slope(self) -> np.ndarray:
         """dp/dη of each unit: shape (n,)."""
-        return link_slope(self.design @ self.coef, self.link)
+        return link_slope(self.eta, self.link)
 
     def score(self, t: np.ndarray) -> np.ndarray:
         """Likelihood score of each unit: shape (n, k)."""
-        return self.design * self._residual(t)[:, None]
-
-    def _residual(self, t: np.ndarray) -> np.ndarray:
-        """Derivative of the log-likelihood in the index, also where a probability rounds to 0 or 1."""
-        if self.link == "logit":
-            return t - self.probability
-        side = np.where(t == 1, 1.0, -1.0)
-        eta = side * (self.design @ self.coef)
-        return side * np.exp(stats.norm.logpdf(eta) - stats.norm.logcdf(eta))
+        return self.design * likelihood_slopes(t, self.eta, self.link)[0][:, None]
 
     def influence(self, t: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
         """Influence values of the coefficients: shape (n, k).
@@ -62,12 +60,10 @@ class BinaryFit:
         to it in expectation, holds only if the model is right.
         """
         w = np.ones(len(t)) if weights is None else weights
-        bread = self.information
-        if self.link == "probit":
-            residual = self._residual(t)
-            curvature = residual * (residual + self.design @ self.coef)
-            bread = (self.design * (w * curvature)[:, None]).T @ self.design
-        return np.linalg.solve(bread, (self.score(t) * w[:, None]).T).T * len(t)
+        slope, curvature = likelihood_slopes(t, self.eta, self.link)
+        z = self.basis.z
+        bread = (z * (w * curvature)[:, None]).T @ z
+        return np.linalg.solve(bread, (z * (w * slope)[:, None]).T).T @ self.basis.back.T * len(t)
 
     def predict(self, design: np.ndarray) -> np.ndarray:
         """Probabilities for rows of a design with the constant first: shape (n,)."""
@@ -87,10 +83,23 @@ def link_slope(eta: np.ndarray, link: str) -> np.ndarray:
     return p * (1 - p)
 
 
+def likelihood_slopes(t: np.ndarray, eta: np.ndarray, link: str) -> tuple[np.ndarray, np.ndarray]:
+    """First and minus second derivative of each unit's log-likelihood in its index η: shapes (n,).
+
+    Right also where a probability rounds to 0 or 1.
+    """
+    if link == "logit":
+        p = special.expit(eta)
+        return t - p, p * special.expit(-eta)
+    side = np.where(t == 1, 1.0, -1.0)
+    slope = side * np.exp(stats.norm.logpdf(eta) - stats.norm.logcdf(side * eta))
+    return slope, slope * (slope + eta)
+
+
 def fit_binary(
     t: np.ndarray, x: np.ndarray, names: tuple[str, ...], link: str = "logit", weights: np.ndarray | None = None
 ) -> BinaryFit:
-    """Maximum likelihood of a 0/1 variable on a constant and x, by Fisher scoring with step halving.
+    """Maximum likelihood of a 0/1 variable on a constant and x, by Newton's method with step halving.
 
     Parameters
     ----------
@@ -103,34 +112,35 @@ def fit_binary(
     Raises
     ------
     Refusal
-        If the covariates separate the arms (coefficients run away) or the fit does not converge.
+        If all units with a weight are in one arm, or the covariates separate the arms, wholly or in part: coefficients
+        run away, and the fit does not converge.
     """
     w = np.ones(len(t)) if weights is None else weights
+    if not (w[t == 1].sum() > 0 and w[t == 0].sum() > 0):
+        raise Refusal(
+            f"{int(np.sum(t == 1))} treated and {int(np.sum(t == 0))} untreated units cannot make a propensity model",
+            "Widen the population, or use fewer folds",
+        )
     moments = Moments.of(x, names, w)
     kept = independent(moments._centred())
-    shift, scale = moments.shift[kept], moments.scale[kept]
-    z = np.column_stack([np.ones(len(t)), (x[:, kept] - shift) / scale])
-    beta, information = _fisher_scoring(t, z, w, link)
-    back = np.zeros((len(kept) + 1, len(kept) + 1))
-    back[0, 0], back[0, 1:] = 1.0, -shift / scale
-    back[1:, 1:] = np.diag(1.0 / scale)
-    forth = np.linalg.inv(back)
+    basis = Basis.of(x[:, kept], moments.shift[kept], moments.scale[kept])
+    beta = _maximise(t, basis.z, w, link)
+    eta = basis.z @ beta
     return BinaryFit(
-        ("(intercept)", *(names[i] for i in kept)), back @ beta, np.column_stack([np.ones(len(t)), x[:, kept]]),
-        inverse_link(z @ beta, link), forth.T @ information @ forth, link,
+        ("(intercept)", *(names[i] for i in kept)), basis.back @ beta, basis, eta, inverse_link(eta, link), link,
         tuple(n for i, n in enumerate(names) if i not in set(kept)),
     )  # fmt: skip
 
 
-def _fisher_scoring(t: np.ndarray, z: np.ndarray, w: np.ndarray, link: str) -> tuple[np.ndarray, np.ndarray]:
+def _maximise(t: np.ndarray, z: np.ndarray, w: np.ndarray, link: str) -> np.ndarray:
     beta = np.zeros(z.shape[1])
     start = float(np.clip(np.average(t, weights=w), 1e-6, 1 - 1e-6))
     beta[0] = stats.norm.ppf(start) if link == "probit" else np.log(start / (1 - start))
     best = _log_likelihood(t, z @ beta, w, link)
     for _ in range(MAX_STEPS):
-        score, information = _score_and_information(t, z, w, beta, link)
+        slope, curvature = likelihood_slopes(t, z @ beta, link)
         try:
-            step = np.linalg.solve(information, score)
+            step = np.linalg.solve((z * (w * curvature)[:, None]).T @ z, z.T @ (w * slope))
         except np.linalg.LinAlgError:
             raise _separated() from None
         reached = _log_likelihood(t, z @ (beta + step), w, link)
@@ -143,25 +153,15 @@ def _fisher_scoring(t: np.ndarray, z: np.ndarray, w: np.ndarray, link: str) -> t
         if np.abs(step).max() < 1e-11 * (1 + np.abs(beta).max()):
             if float(np.average(np.abs(t - inverse_link(z @ beta, link)), weights=w)) < 1e-6:
                 raise _separated()
-            return beta, _score_and_information(t, z, w, beta, link)[1]
-    raise Refusal("the propensity model did not converge", "Use fewer covariates or check for near-separation")
+            return beta
+    raise _separated()
 
 
 def _separated() -> Refusal:
     return Refusal(
-        "the covariates predict the treatment perfectly, so no propensity exists",
-        "Drop the covariate that defines the treatment, or narrow the population",
+        "the covariates predict the treatment perfectly, for some units at least, so no propensity model converges",
+        "Drop the covariate that defines the treatment, or narrow the population to where both arms occur",
     )
-
-
-def _score_and_information(
-    t: np.ndarray, z: np.ndarray, w: np.ndarray, beta: np.ndarray, link: str
-) -> tuple[np.ndarray, np.ndarray]:
-    eta = z @ beta
-    p = np.clip(inverse_link(eta, link), 1e-300, 1 - 1e-16)
-    d = link_slope(eta, link)
-    v = p * (1 - p)
-    return z.T @ (w * (t - p) * d / v), (z * (w * d**2 / v)[:, None]).T @ z
 
 
 def _log_likelihood(t: np.ndarray, eta: np.ndarray, w: np.ndarray, link: str) -> float:

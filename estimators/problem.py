@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .errors import Refusal
 from .folds import md5_folds
 from .nuisance import BinaryFit, crossfit_propensity, fit_binary, outcome_regressions
 from .study import Options, Study
@@ -99,10 +100,13 @@ class Problem:
         return self.study.covariates if own is None else tuple(own)
 
     def matrix(self, terms: tuple[str, ...]) -> Matrix:
-        """Terms as numbers, shape (n, k)."""
+        """Terms as numbers, shape (n, k); refuses a term without a finite number in every row."""
         key = ("matrix", terms)
         if key not in self.cache:
-            self.cache[key] = matrix(terms, self.columns, self.n)
+            try:
+                self.cache[key] = matrix(terms, self.columns, self.n)
+            except ValueError as bad:
+                raise Refusal(str(bad), "Mend the term or the column") from None
         return self.cache[key]
 
     def propensity(self) -> BinaryFit:
@@ -114,11 +118,18 @@ class Problem:
         return self.cache[key]
 
     def folds(self) -> np.ndarray:
-        """The fold of each unit (of each cluster, where one is declared): shape (n,)."""
+        """The fold of each unit (of each cluster, where one is declared): shape (n,).
+
+        Refuses where several folds are asked and all units fall into one: nothing would be cross-fitted.
+        """
         key = ("folds", self.options.folds)
         if key not in self.cache:
             ids = self.columns[self.study.unit] if self.cluster is None else self.cluster
-            self.cache[key] = md5_folds((_label(i) for i in ids), self.options.folds, self.study.seed)
+            folds = md5_folds((_label(i) for i in ids), self.options.folds, self.study.seed)
+            if self.options.folds > 1 and np.ptp(folds) == 0:
+                reason = f"all units fall into one of {self.options.folds} folds, so nothing can be cross-fitted"
+                raise Refusal(reason, "Declare another seed, or `folds: 1`")
+            self.cache[key] = folds
         return self.cache[key]
 
     def products(self) -> tuple[int, ...] | None:
@@ -130,6 +141,10 @@ class Problem:
             return ()
         names = self.matrix(self.options.outcome.covariates).names
         wanted = self.matrix(tuple(interactions)).names
+        strangers = [name for name in wanted if name not in names]
+        if strangers:
+            reason = f"interaction '{strangers[0]}' is not among the covariates of the outcome model"
+            raise Refusal(reason, "Add it to their list, or drop it from interactions")
         return tuple(names.index(name) for name in wanted)
 
     def nuisances(self) -> Nuisances:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,9 @@ class Option:
         if value is None:
             return self.default is None
         if isinstance(self.allowed, tuple) and not all(isinstance(a, type) for a in self.allowed):
-            return value in self.allowed
+            return any(value == a and isinstance(value, bool) == isinstance(a, bool) for a in self.allowed)
+        if isinstance(value, float) and not math.isfinite(value):
+            return False
         kinds = self.allowed if isinstance(self.allowed, tuple) else (self.allowed,)
         if isinstance(value, bool) and bool not in kinds:
             return False

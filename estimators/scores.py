@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 
 from .errors import Refusal
 from .problem import Problem
 from .result import table
+from .warehouse import data_hash
 
 _COLUMNS = (
     "propensity", "propensity_crossfit", "mu0", "mu1", "dr_score", "dr_score_att",
@@ -19,7 +22,8 @@ _COLUMNS = (
 def schema(unit: pa.DataType) -> pa.Schema:
     """The columns of the scores table; the unit keeps its own type."""
     return pa.schema(
-        [("study", pa.string()), ("unit_id", unit), ("treatment", pa.float64()), ("fold", pa.int64())]
+        [("study", pa.string()), ("spec_hash", pa.string()), ("data_hash", pa.string())]
+        + [("unit_id", unit), ("treatment", pa.float64()), ("fold", pa.int64())]
         + [(name, pa.float64()) for name in _COLUMNS]
         + [("stratum", pa.int64()), ("in_support", pa.bool_())]
     )
@@ -35,7 +39,7 @@ def score_table(problem: Problem) -> pa.Table:
     (Robins, Rotnitzky & Zhao 1994; Chernozhukov et al. 2018). ``propensity`` is fitted on all rows and drives the
     weights; ``propensity_crossfit``, ``mu0`` and ``mu1`` come from the other folds. A weight is NULL where its
     estimator refuses (a stratum without both arms): its gate then fails. ``stratum`` is that of the ATE; the ATT has
-    strata of its own.
+    strata of its own. The hashes tell `estimate` whether the scores are of the declaration and the data at hand.
     """
     from .selection_on_observables import ope, psm, stratification
     from .selection_on_observables.ipw import balancing_weights
@@ -63,8 +67,10 @@ def score_table(problem: Problem) -> pa.Table:
         columns[f"weight_stratification_{estimand.lower()}"] = _or_none(
             lambda estimand=estimand: stratification.stratum_weights(t, strata[estimand], estimand)
         )
+    made_from = {"study": problem.study.name, "spec_hash": problem.study.spec_hash()}
+    made_from["data_hash"] = data_hash(problem.columns)
     ids = problem.columns[problem.study.unit].tolist()
-    kind = pa.int64() if isinstance(ids[0], int) else pa.string()
+    kind = _unit_type(ids)
     rows = zip(
         ids,
         t.tolist(),
@@ -76,12 +82,21 @@ def score_table(problem: Problem) -> pa.Table:
     plain = {name: [None] * len(ids) if v is None else v.tolist() for name, v in columns.items()}
     return table(
         (
-            {"study": problem.study.name, "unit_id": i, "treatment": arm, "fold": k, "stratum": s, "in_support": ok,
+            {**made_from, "unit_id": i, "treatment": arm, "fold": k, "stratum": s, "in_support": ok,
              **{name: values[j] for name, values in plain.items()}}
             for j, (i, arm, k, s, ok) in enumerate(rows)
         ),
         schema(kind),
     )  # fmt: skip
+
+
+def _unit_type(ids: list[Any]) -> pa.DataType:
+    """The narrowest type that holds all ids; hashes need more than 63 bits."""
+    if isinstance(ids[0], str):
+        return pa.string()
+    if max(ids) < 2**63:
+        return pa.int64()
+    return pa.uint64() if max(ids) < 2**64 else pa.decimal128(38)
 
 
 def _or_none(compute):  # type: ignore[no-untyped-def]

@@ -141,14 +141,18 @@ class Study:
             int(merged.get("folds", self.folds)), own,
         )  # fmt: skip
 
+    def terms(self) -> list[str]:
+        """Every term of the declaration: covariates, benchmarks, and those of options and specifications."""
+        terms = [*self.covariates, *self.benchmark_covariates]
+        for layer in (self.options, *self.specifications.values()):
+            terms += _terms_in(layer)
+        return unique(terms)
+
     def columns(self) -> list[str]:
         """Every raw column that the study reads, the unit first."""
         names = [self.unit, self.outcome, self.treatment, self.time, self.cohort]
         names += [self.cluster, self.weight, self.running, *self.instruments]
-        terms = [*self.covariates, *self.benchmark_covariates]
-        for layer in (self.options, *self.specifications.values()):
-            terms += _terms_in(layer)
-        return unique([n for n in names if n] + [c for term in terms for c in columns_of(term)])
+        return unique([n for n in names if n] + [c for term in self.terms() for c in columns_of(term)])
 
     def as_dict(self) -> dict[str, Any]:
         """The declaration with its defaults, for `marts.studies` and the hash."""

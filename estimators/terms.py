@@ -53,6 +53,12 @@ def is_category(term: str) -> bool:
     return bool(_CATEGORY.match(term))
 
 
+def numeric_columns_of(term: str) -> tuple[str, ...]:
+    """The raw columns that a term reads as numbers: not those inside ``C(…)``."""
+    parts = [part.strip() for part in term.split(":")]
+    return tuple(c for part in parts if not is_category(part) for c in columns_of(part))
+
+
 def expand(term: str, columns: Columns) -> Matrix:
     """One term as numbers: a category gives an indicator a level, the first level in sort order left out.
 
@@ -68,7 +74,7 @@ def expand(term: str, columns: Columns) -> Matrix:
     Raises
     ------
     ValueError
-        If the term is malformed or reads text as a number.
+        If the term is malformed, reads text as a number, or has no finite number in some row (a logarithm of zero).
     KeyError
         If a column is absent.
     """
@@ -81,10 +87,13 @@ def expand(term: str, columns: Columns) -> Matrix:
     if values.dtype == object:
         raise ValueError(f"column '{name}' holds text; declare it as C({name})")
     power = _POWER.match(term)
-    if power:
-        values = values ** int(power.group(2))
-    elif _LOG.match(term):
-        values = np.log(values)
+    with np.errstate(all="ignore"):
+        if power:
+            values = values ** int(power.group(2))
+        elif _LOG.match(term):
+            values = np.log(np.where(values > 0, values, np.where(np.isnan(values), np.nan, np.inf)))
+    if np.isinf(values).any():
+        raise ValueError(f"'{term}' is not a finite number in {int(np.isinf(values).sum())} rows")
     return Matrix(values.astype(float)[:, None], (term,))
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import decimal
+import hashlib
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from .errors import StudyError
 
@@ -39,12 +41,14 @@ def read(relation: Any, wanted: Iterable[str], order_by: Iterable[str], study: s
     Returns
     -------
     dict of str to ndarray
-        Numbers and booleans as float64 with NaN for NULL; text, and whole-number ids, as objects with None for NULL.
+        Numbers and booleans as float64 with NaN for NULL; everything else (text, dates) as text in an object array with
+        None for NULL. The first column of ``order_by`` is an id: whole numbers stay whole numbers of any size, and
+        anything else is text. Whole numbers elsewhere that float64 cannot hold (hashes as cluster labels) are text.
 
     Raises
     ------
     StudyError
-        If a wanted column is absent.
+        If a wanted column is absent, or the rows cannot be read (columns of unequal length, mixed types).
     """
     wanted, have = list(wanted), available(relation)
     missing = [name for name in wanted if name not in have]
@@ -52,8 +56,11 @@ def read(relation: Any, wanted: Iterable[str], order_by: Iterable[str], study: s
         mend = f"Add it to the study's units model or correct the role. Columns there: {', '.join(have)}"
         raise StudyError(study, f"column '{missing[0]}' is not in the units", mend)
     keys = [name for name in order_by if name in wanted]
-    table = _sorted(_arrow(relation, wanted), keys)
-    return {name: _array(table.column(name), name in keys[:1]) for name in wanted}
+    try:
+        table = _sorted(_arrow(relation, wanted), keys)
+    except (pa.ArrowException, OverflowError, TypeError, ValueError) as bad:
+        raise StudyError(study, f"the units cannot be read: {bad}", "Give columns of one type and length") from None
+    return {name: _ids(table.column(name)) if name in keys[:1] else _array(table.column(name)) for name in wanted}
 
 
 def rows(relation: Any) -> list[dict[str, Any]]:
@@ -62,6 +69,16 @@ def rows(relation: Any) -> list[dict[str, Any]]:
         return relation
     table = relation if isinstance(relation, pa.Table) else _arrow(relation, available(relation))
     return table.to_pylist()
+
+
+def data_hash(columns: Columns) -> str:
+    """SHA-256 of columns by name: the same for the same rows, however they came."""
+    digest = hashlib.sha256()
+    for name in sorted(columns):
+        values = columns[name]
+        digest.update(name.encode())
+        digest.update(values.tobytes() if values.dtype != object else "\x1f".join(map(str, values)).encode())
+    return digest.hexdigest()
 
 
 def _arrow(relation: Any, wanted: list[str]) -> pa.Table:
@@ -78,25 +95,45 @@ def _as_arrow(values: Any) -> pa.Array:
 
 
 def _sorted(table: pa.Table, keys: list[str]) -> pa.Table:
+    for i, column in enumerate(table.columns):
+        if pa.types.is_dictionary(column.type):
+            table = table.set_column(i, table.column_names[i], column.cast(column.type.value_type))
     return table.sort_by([(key, "ascending") for key in keys]) if keys else table
 
 
-def _array(column: pa.ChunkedArray, is_id: bool) -> np.ndarray:
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        column, kind = column.cast(kind.value_type), kind.value_type
-    if is_id and pa.types.is_integer(kind):
+def _ids(column: pa.ChunkedArray) -> np.ndarray:
+    """Labels of units: whole numbers (1.0 is 1, so that folds do not depend on the type) or text."""
+    if pa.types.is_integer(column.type):
         return np.array(column.to_pylist(), dtype=object)
-    if pa.types.is_boolean(kind) or pa.types.is_decimal(kind):
-        return np.array([_float(v) for v in column.to_pylist()], dtype=float)
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+    values = [None if v is None or v != v else v for v in column.to_pylist()]
+    if all(_is_whole(v) for v in values):
+        return np.array([None if v is None else int(v) for v in values], dtype=object)
+    return _text(values)
+
+
+def _is_whole(value: Any) -> bool:
+    if isinstance(value, float):
+        return value.is_integer()
+    return value is None or (isinstance(value, (int, Decimal)) and not isinstance(value, bool) and value == int(value))
+
+
+def _array(column: pa.ChunkedArray) -> np.ndarray:
+    kind = column.type
+    if pa.types.is_floating(kind) or (pa.types.is_integer(kind) and _fits(column)):
         filled = column.cast(pa.float64()).combine_chunks()
-        values = np.asarray(filled.fill_null(float("nan")).to_numpy(zero_copy_only=False), dtype=float)
-        return np.array(values)
+        return np.array(filled.fill_null(float("nan")).to_numpy(zero_copy_only=False), dtype=float)
+    if pa.types.is_boolean(kind) or (pa.types.is_decimal(kind) and (kind.scale > 0 or _fits(column))):
+        return np.array([np.nan if v is None else float(v) for v in column.to_pylist()], dtype=float)
     if pa.types.is_null(kind):
         return np.full(len(column), np.nan)
-    return np.array([v if v is None else str(v) for v in column.to_pylist()], dtype=object)
+    return _text(column.to_pylist())
 
 
-def _float(value: bool | decimal.Decimal | None) -> float:
-    return float("nan") if value is None else float(value)
+def _fits(column: pa.ChunkedArray) -> bool:
+    """Whether float64 holds each of these whole numbers."""
+    ends = pc.min_max(column).as_py()
+    return all(v is None or abs(v) <= 2**53 for v in ends.values())
+
+
+def _text(values: list[Any]) -> np.ndarray:
+    return np.array([v if v is None else str(v) for v in values], dtype=object)

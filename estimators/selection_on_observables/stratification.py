@@ -141,7 +141,7 @@ def stratified(
         fit = _fit(y[rows], np.column_stack([t[rows], x[rows]]), ("(t)", *names), s)
         effect += share * float(fit.coef[1])
         room = np.maximum(1.0 - leverage(fit), 1e-12)
-        errors[rows] = share * (fit.design @ fit.bread[:, 1]) * fit.residuals / np.sqrt(room)
+        errors[rows] = share * fit.projection()[:, 1] * fit.residuals / np.sqrt(room)
     return Stratified(effect, errors)
 
 

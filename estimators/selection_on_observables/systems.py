@@ -179,6 +179,8 @@ def forest_arm(y: np.ndarray, x: np.ndarray, inside: np.ndarray, seed: int) -> F
     from sklearn.ensemble import RandomForestRegressor
 
     n_arm = int(inside.sum())
+    # scikit-learn holds x in 32 bits and takes a range below 1e-7 for a constant: no unit of measurement must matter.
+    x = standardised(x)
     forest = RandomForestRegressor(
         TREES, min_samples_leaf=LEAF, max_features=FEATURES, max_samples=min(n_arm, ROWS_A_TREE),
         random_state=seed, n_jobs=1,

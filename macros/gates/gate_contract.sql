@@ -47,7 +47,8 @@
     {% endif %}
     {# Never-treated units have no cohort, and `missing: drop` leaves rows out: there only a column without a value breaks. #}
     {% set lenient = role == 'cohort' or block.get('missing') == 'drop' %}
-    {% set passes = 'nulls < n' if lenient else 'nulls = 0 and n > 0' %}
+    {# Without rows there is one breach, which contract_has_rows tells. #}
+    {% set passes = 'nulls < n or n = 0' if lenient else 'nulls = 0' %}
     {{ return(cqox.gate_row(
         'contract', subject, 'nulls', 'case when ' ~ lenient | string | lower ~ ' then n - 1 else 0 end', passes,
         "case when n > 0 and nulls = n then '" ~ role ~ " ''" ~ name ~ "'' is NULL in every row'"
@@ -72,17 +73,16 @@
 
 {% macro contract_treatment(units, block) %}
     {% set treatment = cqox.as_number(block['treatment']) %}
-    {% set two_arms = block.get('design') in ('experiment', 'observational') %}
     {% set name = block['treatment'] %}
-    {% if two_arms %}
-        {% set passes = 'levels = 2 and lowest = 0 and highest = 1' %}
-        {% set wanted = ' (wanted: 0 and 1)' %}
-    {% else %}
-        {% set passes = 'levels >= 2' %}
-        {% set wanted = '' %}
-    {% endif %}
+    {% set two_arms = 'levels = 2 and lowest = 0 and highest = 1' %}
+    {# More than ten values are a dose and no arms, as in estimators/contracts.py. #}
+    {% set passes, wanted = {
+        'experiment': (two_arms, ' (wanted: 0 and 1)'),
+        'observational': (two_arms ~ ' or levels > 10', ' (wanted: 0 and 1, or a dose of more than ten values)'),
+    }.get(block.get('design'), ('levels >= 2', '')) %}
+    {# Without a value there is one breach, which contract_column or contract_has_rows tells. #}
     {{ return(cqox.gate_row(
-        'contract', "'" ~ name ~ " values'", 'levels', '2', passes,
+        'contract', "'" ~ name ~ " values'", 'levels', '2', '(' ~ passes ~ ' or levels = 0)',
         "case when levels = 1 then 'treatment ''" ~ name ~ "'' is constant' else 'treatment ''" ~ name ~ "'' has ' || "
         ~ cqox.as_text('levels') ~ " || ' values" ~ wanted ~ "' end",
         source='(select count(distinct ' ~ treatment ~ ') as levels, min(' ~ treatment ~ ') as lowest, max(' ~ treatment

@@ -23,17 +23,22 @@
     {% endfor %}
     {% for name in block.get('instruments') or [] %}{% do out.append(('instrument', name, false)) %}{% endfor %}
     {% for term in block.get('covariates') or [] %}
-        {% for name in cqox.columns_of_terms([term]) %}
-            {% do out.append(('covariate', name, term.startswith('C('))) %}
+        {% for part in term.split(':') %}
+            {% for name in cqox.columns_of_terms([part]) %}
+                {% do out.append(('covariate', name, (part | trim).startswith('C('))) %}
+            {% endfor %}
         {% endfor %}
     {% endfor %}
     {{ return(out) }}
 {% endmacro %}
 
-{% macro missing_columns(block, present) %}
+{# Columns that no statistic can read: not there, or text where a number is asked. Their contract rows tell so. #}
+{% macro unreadable_columns(block, present) %}
     {% set out = [] %}
     {% for role, name, text_allowed in cqox.declared_columns(block) %}
-        {% if name not in present %}{% do out.append(name) %}{% endif %}
+        {% if name not in present or (cqox.is_text(present[name]) and not text_allowed) %}
+            {% do out.append(name) %}
+        {% endif %}
     {% endfor %}
     {{ return(out) }}
 {% endmacro %}

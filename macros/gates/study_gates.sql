@@ -10,7 +10,7 @@
 
     {% set present = cqox.units_columns(units) %}
     {% set parts = [cqox.gate_contract(study, block, units, present)] %}
-    {% set intact = cqox.missing_columns(block, present) | length == 0 %}
+    {% set intact = cqox.unreadable_columns(block, present) | length == 0 %}
     {% if intact and scores is not none %}
         {% do parts.append(cqox.gate_balance(block, units, scores)) %}
         {% do parts.append(cqox.gate_overlap(scores)) %}

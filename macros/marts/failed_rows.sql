@@ -3,7 +3,7 @@
     {%- set told = {
         'study': 'studies.study',
         'status': "'failed'",
-        'status_reason': "coalesce('the study was not built: ' || failures.reason, "
+        'status_reason': "coalesce('the study was not built: ' || failures.reason || '. Mend it and build again', "
             ~ "'the study was not built in this build: run dbt build --select +' || studies.study || '_effects')",
         'is_primary': 'true',
         'estimated_at': 'cast(null as timestamp)',

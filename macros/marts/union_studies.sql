@@ -4,6 +4,11 @@
     time_column: when the table's rows were made.
 #}
 {% macro union_studies(suffix, columns, time_column) %}
+    {% if not var('studies') %}
+        {% do exceptions.raise_compiler_error(
+            "the list `vars: studies` is empty: nothing would be built. Name at least one study, e.g. studies: [nsw]."
+        ) %}
+    {% endif %}
     {% set relations = [] %}
     {% for study in var('studies') %}
         {% do relations.append(ref(study ~ '_' ~ suffix)) %}
@@ -32,7 +37,10 @@
     {% endfor %}
 {% endmacro %}
 
-{# Why a study has no rows of this build: the errors of this build among the nodes that it hangs on. study, reason. #}
+{#
+    Why a study has no rows of this build: the errors of this build among the nodes that it hangs on, and the files that
+    those read. study, reason.
+#}
 {% macro build_failures() %}
     {% set log = load_relation(cqox.build_log_relation()) if execute else none %}
     {% for study in var('studies') %}
@@ -42,7 +50,10 @@
                 {{ cqox.null_text() }} as reason
             {%- else %}
                 (
-                    select min(node || ': ' || message)
+                    -- the engine's picture of the line is left out
+                    select
+                        min(node || ': ' || trim(replace(split_part(message, 'LINE ', 1), chr(10), ' ')))
+                        || '{{ cqox.files_of(study) }}'
                     from {{ log }}
                     where
                         build_id = '{{ cqox.build_id() }}'
@@ -52,6 +63,17 @@
             {%- endif %}
         {{ "union all" if not loop.last }}
     {% endfor %}
+{% endmacro %}
+
+{# The files below a study as the end of a sentence inside quotes; nothing where its sources are tables. #}
+{% macro files_of(study) %}
+    {% set ancestors = cqox.ancestors_of(study) %}
+    {% set files = [] %}
+    {% for source in graph.sources.values() if "'" ~ source.unique_id ~ "'" in ancestors %}
+        {% set file = (source.config.meta or {}).get('external_location') %}
+        {% if file %}{% do files.append(file | replace("'", "''")) %}{% endif %}
+    {% endfor %}
+    {{ return('; it reads ' ~ files | join(', ') if files else '') }}
 {% endmacro %}
 
 {# Quoted unique ids of a study's effects, all that it hangs on, and the tests of those. #}

@@ -32,7 +32,9 @@
     {% elif power %}
         {{ return([{'name': term, 'sql': 'power(' ~ cqox.as_number(power.group(1)) ~ ', ' ~ power.group(2) ~ ')'}]) }}
     {% elif logarithm %}
-        {{ return([{'name': term, 'sql': 'ln(' ~ cqox.as_number(logarithm.group(1)) ~ ')'}]) }}
+        {# engines raise on the logarithm of zero, which would cost the study its other gates: NULL, and the gate fails #}
+        {% set inner = cqox.as_number(logarithm.group(1)) %}
+        {{ return([{'name': term, 'sql': 'case when ' ~ inner ~ ' > 0 then ln(' ~ inner ~ ') end'}]) }}
     {% endif %}
     {{ return([{'name': term, 'sql': cqox.as_number(term)}]) }}
 {% endmacro %}
@@ -44,8 +46,8 @@
 {% macro category_indicators(relation, column) %}
     {% set quoted = adapter.quote(column) %}
     {% set levels = run_query(
-        'select distinct ' ~ cqox.as_text(quoted) ~ ' as level from ' ~ relation
-        ~ ' where ' ~ quoted ~ ' is not null order by 1'
+        'select ' ~ cqox.as_text(quoted) ~ ' as level from (select distinct ' ~ quoted ~ ' from ' ~ relation
+        ~ ' where ' ~ quoted ~ ' is not null) as levels order by ' ~ quoted
     ).columns[0].values() %}
     {% set out = [] %}
     {% for level in levels %}

@@ -53,7 +53,9 @@ final as (
 
     select * from estimated
     union all
+    -- scores carry no time: they are of this build where the effects, which hang on them, are
     select * from histograms
+    where histograms.study in (select effects.study from effects)
 
 )
 

@@ -1,5 +1,5 @@
--- The rule, read from top to bottom. Everything is turned so that more is better: for a study that wants less, the effect
--- and its interval change sign, and minimum_effect stays a positive size in the desired direction.
+-- The rule, read from top to bottom. Everything is turned so that more is better: for a study that wants less, the
+-- effect and its interval change sign, and minimum_effect stays a positive size in the desired direction.
 --   cannot_answer  the primary estimate is refused or failed
 --   ship           the whole interval is at or beyond minimum_effect
 --   do_not_ship    the whole interval is short of it

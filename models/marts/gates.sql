@@ -40,7 +40,7 @@ failed as (
         true as blocks,
         'error' as severity,
         coalesce(failures.reason, 'the gates were not judged in this build') as reason,
-        'Mend the model that failed; marts.build_log and target/run_results.json have its message' as remedy
+        'Mend the file or the model that failed and build again; marts.build_log has its message' as remedy
     from studies
     left join failures on studies.study = failures.study
     where studies.study not in (select judged.study from judged)

@@ -1,0 +1,48 @@
+{#
+    For tests/build/test_gates.py: the gates of made-up studies, each as the table judged.<name>.
+    scenarios: list of {name, block, units, scores, design}, the last three tables of schema `scenarios` or null.
+#}
+{% macro judge(scenarios) %}
+    {% do adapter.create_schema(made_up_relation('judged', none)) %}
+    {% for one in scenarios %}
+        {% set sql = cqox.study_gates(
+            study=one.name,
+            block=one.block,
+            units=made_up_relation('scenarios', one.units),
+            scores=made_up_relation('scenarios', one.scores) if one.scores else none,
+            design=made_up_relation('scenarios', one.design) if one.design else none
+        ) %}
+        {% do run_query('create or replace table judged.' ~ one.name ~ ' as ' ~ sql) %}
+    {% endfor %}
+    {# reading a table's columns opened a transaction, which an operation rolls back unless it says otherwise #}
+    {% do run_query('commit') %}
+{% endmacro %}
+
+{#
+    For tests/parity: statistics of made-up tables, each as the table measured.<name>.
+    statistics: list of {name, macro, arguments, around}; `around` is SQL with {} where the macro gives an expression.
+#}
+{% macro measure(statistics) %}
+    {% do adapter.create_schema(made_up_relation('measured', none)) %}
+    {% for one in statistics %}
+        {% set package = context if one.macro == 'term_columns' else context['cqox'] %}
+        {% set sql = package[one.macro](**one.arguments) %}
+        {% do run_query(
+            'create table measured.' ~ one.name ~ ' as ' ~ (one.get('around') or '{}') | replace('{}', sql)
+        ) %}
+    {% endfor %}
+{% endmacro %}
+
+{# The columns of a declaration's terms, by name. #}
+{% macro term_columns(relation, terms, unit) %}
+    select
+        {{ unit }}
+        {%- for one in cqox.term_expressions(relation, terms) %},
+            {{ one.sql }} as {{ adapter.quote(one.name) }}
+        {%- endfor %}
+    from {{ relation }}
+{% endmacro %}
+
+{% macro made_up_relation(schema, name) %}
+    {{ return(api.Relation.create(database=target.database, schema=schema, identifier=name)) }}
+{% endmacro %}

@@ -1,0 +1,101 @@
+"""The scores table: its columns, what they average to, and how units keep their names."""
+
+from decimal import Decimal
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from support import observational, overall, problem, run, shuffled, simulated
+
+from estimators import estimate, score
+from estimators.registry import BY_NAME
+from estimators.scores import SCORES_SCHEMA
+
+DATA = simulated(300)
+BLOCK = observational("y", "t", ["x1", "x2"])
+
+
+def scores(units=DATA, block=BLOCK):
+    return {name: np.array(values) for name, values in score("s", block, units).to_pydict().items()}
+
+
+def test_one_row_a_unit_in_the_order_of_the_unit():
+    table = score("s", BLOCK, shuffled(pa.table(DATA)))
+    assert table.num_rows == 300
+    assert table["unit_id"].to_pylist() == list(range(300))
+    assert table.schema.names == SCORES_SCHEMA.names
+    assert table["treatment"].to_pylist() == DATA["t"].tolist()
+    assert table.equals(score("s", BLOCK, DATA))
+    assert set(table["study"].to_pylist()) == {"s"}
+
+
+def test_doubly_robust_scores_average_to_the_estimates():
+    got = scores()
+    for estimand, column in (("ATE", "dr_score"), ("ATT", "dr_score_att")):
+        assert got[column].mean() == pytest.approx(overall(run(BLOCK, DATA, "ope", estimand)).estimate, rel=1e-12)
+
+
+@pytest.mark.parametrize("estimator", ["ipw", "psm", "stratification"])
+def test_weights_give_the_estimates_back(estimator):
+    got, t = scores(), DATA["t"]
+    for estimand in BY_NAME[estimator].estimands:
+        w = got[f"weight_{estimator}_{estimand.lower()}"].astype(float)
+        contrast = np.average(DATA["y"], weights=w * t) - np.average(DATA["y"], weights=w * (1 - t))
+        assert contrast == pytest.approx(overall(run(BLOCK, DATA, estimator, estimand)).estimate, rel=1e-9)
+
+
+def test_nuisances_and_support():
+    got, p = scores(), problem(BLOCK, DATA, "ope")
+    np.testing.assert_array_equal(got["propensity"], p.propensity().probability)
+    np.testing.assert_array_equal(got["propensity_crossfit"], p.nuisances().propensity)
+    np.testing.assert_array_equal(got["mu1"], p.nuisances().mu1)
+    np.testing.assert_array_equal(got["fold"], p.folds())
+    np.testing.assert_array_equal(got["in_support"], (got["propensity"] >= 0.1) & (got["propensity"] <= 0.9))
+
+
+@pytest.mark.parametrize(("ids", "kind", "kept"), [
+    (np.arange(300), pa.int64(), list(range(300))),
+    (np.arange(300.0), pa.int64(), list(range(300))),
+    ([f"u{i:03d}" for i in range(300)], pa.string(), [f"u{i:03d}" for i in range(300)]),
+    ([f"{i:03d}" for i in range(300)], pa.string(), [f"{i:03d}" for i in range(300)]),
+    (np.arange(300) + 1000.5, pa.string(), [f"{i}.5" for i in range(1000, 1300)]),
+    (np.arange(300, dtype=np.uint64) + np.uint64(2**63), pa.uint64(), [2**63 + i for i in range(300)]),
+    ([Decimal(2**70 + i) for i in range(300)], pa.decimal128(38), [2**70 + i for i in range(300)]),
+])  # fmt: skip
+def test_units_keep_their_names(ids, kind, kept):
+    table = score("s", BLOCK, {**DATA, "unit_id": ids})
+    assert table.schema.field("unit_id").type == kind
+    assert table["unit_id"].to_pylist() == kept
+
+
+@pytest.mark.parametrize("change", [
+    {"y": [None] * 300}, {"t": DATA["x1"]}, {"t": np.ones(300)}, {"x1": DATA["t"]}, {"y": ["a"] * 300},
+    {"y": DATA["y"] * 1e300}, {"unit_id": np.zeros(300, dtype=int)}, {"t": (np.arange(300) == 0).astype(float)},
+])  # fmt: skip
+def test_what_cannot_be_scored_is_an_empty_table(change):
+    table = score("s", BLOCK, {**DATA, **change})
+    assert (table.num_rows, table.schema) == (0, SCORES_SCHEMA)
+
+
+def test_a_broken_declaration_is_an_empty_table():
+    assert score("s", None, DATA).num_rows == 0
+    assert score("s", {**BLOCK, "treatmant": "t"}, DATA).num_rows == 0
+
+
+def test_a_crash_is_an_empty_table_and_a_failed_row(monkeypatch):
+    from estimators.selection_on_observables import ope
+
+    monkeypatch.setattr(ope, "scores", lambda *_: 1 / 0)
+    assert score("s", BLOCK, DATA).num_rows == 0
+    block = {**BLOCK, "options": {"counterfactual": {"bootstrap": 20}}}
+    rows = estimate("s", block, DATA).to_pylist()
+    failed = {r["estimator"]: r["status_reason"] for r in rows if r["status"] == "failed"}
+    assert failed == {"ope": "ZeroDivisionError: division by zero"}
+
+
+def test_weights_of_an_estimator_that_refuses_are_null():
+    few = simulated(60, seed=3)
+    got = score("s", {**BLOCK, "options": {"stratification": {"strata": 25}}}, few)
+    assert got.num_rows == 60
+    assert got["weight_stratification_ate"].null_count == 60
+    assert got["weight_ipw_ate"].null_count == 0
