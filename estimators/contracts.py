@@ -11,6 +11,7 @@ from .warehouse import Columns
 
 # Squares of larger numbers overflow, and a variance with them.
 LARGEST = 1e150
+ARMS_AT_MOST = 10
 
 
 def is_missing(values: np.ndarray) -> np.ndarray:
@@ -125,11 +126,9 @@ def _check_treatment(study: Study, columns: Columns) -> None:
     if len(levels) == 2 and set(levels.tolist()) != {0.0, 1.0}:
         mend = "Recode it to 0 and 1 in the units"
         raise StudyError(study.name, f"treatment '{name}' has the values {levels[0]:g} and {levels[1]:g}", mend)
-    if (
-        3 <= len(levels) <= 10
-        and {0.0, 1.0} <= set(levels.tolist())
-        and study.design in ("experiment", "observational")
-    ):
+    # 0, 1 and a few others are arms; other values, or many, are a dose.
+    few = 3 <= len(levels) <= ARMS_AT_MOST and {0.0, 1.0} <= set(levels.tolist())
+    if few and study.design in ("experiment", "observational"):
         listed = ", ".join(f"{v:g}" for v in levels)
         mend = "Keep two arms (0 and 1) in the units"
         raise StudyError(study.name, f"treatment '{name}' has a third value: {listed}", mend)

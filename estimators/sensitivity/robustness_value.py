@@ -148,8 +148,10 @@ def adjusted(estimate: float, se: float, df: int, benchmark: Strengths) -> float
         return None
     # What the benchmark shares with the confounder once the treatment is held fixed.
     shared = odds**2
-    with_outcome = ((1 + np.sqrt(shared)) / np.sqrt(1 - shared)) ** 2 * benchmark.outcome / (1 - benchmark.outcome)
-    bias = se * np.sqrt(min(with_outcome, 1.0) * odds / (1 - odds) * df)
+    widened = ((1 + np.sqrt(shared)) / np.sqrt(1 - shared)) ** 2
+    # A benchmark that explains the outcome wholly, or more than the rest of it: a share stops at one.
+    with_outcome = min(widened * benchmark.outcome / (1 - benchmark.outcome), 1.0) if benchmark.outcome < 1 else 1.0
+    bias = se * np.sqrt(with_outcome * odds / (1 - odds) * df)
     return float(estimate - np.sign(estimate) * bias)
 
 

@@ -9,18 +9,3 @@
 {% macro utc_now() %}
     {{ return(modules.datetime.datetime.now(modules.pytz.utc).strftime('%Y-%m-%d %H:%M:%S.%f')) }}
 {% endmacro %}
-
-{% macro check_studies() %}
-    {% if execute %}
-        {% set known = [] %}
-        {% for node in graph.nodes.values() if node.resource_type == 'model' and node.name.endswith('_effects') %}
-            {% do known.append(node.name[:-8]) %}
-        {% endfor %}
-        {% for study in var('studies') if study not in known %}
-            {% do exceptions.raise_compiler_error(
-                "vars: cqox: studies names '" ~ study ~ "', but there is no enabled model '" ~ study
-                ~ "_effects'. Known: " ~ (known | sort | join(', ')) ~ ". Add its models or take it off the list."
-            ) %}
-        {% endfor %}
-    {% endif %}
-{% endmacro %}

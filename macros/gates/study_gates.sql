@@ -34,16 +34,60 @@
 
     ),
 
-    policy as (
+    general as (
 
-        select * from {{ policy }}
+        select
+            gate,
+            '*' as subject,
+            estimator,
+            estimand,
+            blocks,
+            severity,
+            remedy,
+            {{ cqox.null_text() }} as exception_reason,
+            (case when estimator = '*' then 0 else 4 end)
+            + (case when estimand = '*' then 0 else 2 end)
+            + (case when design = '*' then 0 else 1 end) as specificity
+        from {{ policy }}
         where
             design in ('*', '{{ block.get('design') }}')
             and estimator not in ('{{ cqox.strangers(block, scores) | join("', '") }}')
 
     ),
 
-    -- a policy line that names an estimator or an estimand makes a row of its own beside the general one
+    -- an exception stands above every general line; severity and remedy are the gate's own
+    exceptional as (
+
+        select
+            lines.gate,
+            lines.subject,
+            lines.estimator,
+            lines.estimand,
+            lines.blocks,
+            general.severity,
+            general.remedy,
+            lines.reason as exception_reason,
+            8 + (case when lines.estimator = '*' then 0 else 4 end)
+            + (case when lines.estimand = '*' then 0 else 2 end) as specificity
+        from {{ exceptions }} as lines
+        left join general
+            on
+                lines.gate = general.gate
+                and general.estimator = '*'
+                and general.estimand = '*'
+        where lines.study = '{{ study }}'
+
+    ),
+
+    policy as (
+
+        select * from general
+        union all
+        select * from exceptional
+
+    ),
+
+    -- a line that names an estimator or an estimand makes a row of its own beside the general one
     ruled as (
 
         select
@@ -58,13 +102,13 @@
             policy.blocks,
             policy.severity,
             policy.remedy,
-            (case when policy.estimator = '*' then 0 else 4 end)
-            + (case when policy.estimand = '*' then 0 else 2 end)
-            + (case when policy.design = '*' then 0 else 1 end) as specificity
+            policy.exception_reason,
+            policy.specificity
         from judged
         left join policy
             on
                 judged.gate = policy.gate
+                and (policy.subject = '*' or judged.subject = policy.subject)
                 and (policy.estimator = '*' or judged.estimator is null or judged.estimator = policy.estimator)
                 and (policy.estimand = '*' or judged.estimand is null or judged.estimand = policy.estimand)
 
@@ -94,22 +138,15 @@
             -- closed on NULL: what could not be computed has not passed
             coalesce(ranked.is_passing, false) as is_passing,
             -- a gate without a policy line blocks
-            coalesce(exceptions.blocks, ranked.blocks, true) as blocks,
+            coalesce(ranked.blocks, true) as blocks,
             coalesce(ranked.severity, 'warn') as severity,
             case
-                when exceptions.reason is null then ranked.reason
-                else ranked.reason || ' (exception: ' || exceptions.reason || ')'
+                when ranked.exception_reason is null then ranked.reason
+                else ranked.reason || ' (exception: ' || ranked.exception_reason || ')'
             end as reason,
             ranked.remedy,
             cast('{{ cqox.utc_now() }}' as timestamp) as checked_at
         from ranked
-        left join {{ exceptions }} as exceptions
-            on
-                exceptions.study = '{{ study }}'
-                and exceptions.gate = ranked.gate
-                and exceptions.subject in ('*', ranked.subject)
-                and exceptions.estimand in ('*', ranked.estimand)
-                and exceptions.estimator in ('*', ranked.estimator)
         where ranked.place = 1
 
     )

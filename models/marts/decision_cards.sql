@@ -342,6 +342,7 @@ final as (
         gates_failed,
         sensitivity_reading,
         case
+            when status = 'failed' then 'Mend what the reason names and build again.'
             when decision = 'cannot_answer'
                 then coalesce(standing_reading || ' ', '') || 'Change the design or the population before asking again.'
             when decision = 'extend' then 'Collect more data, or declare a design with more power.'

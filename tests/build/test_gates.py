@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pytest
-from made_up_studies import BLOCK, DESIGNS, EDITED, EXCEPTION, STUDIES, Columns
+from made_up_studies import BLOCK, DESIGNS, EDITED, EXCEPTIONS, STUDIES, Columns
 from projects import dbt, installed
 
 from estimators import gating
@@ -84,7 +84,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 f"create table seeds.{seed} as select * from read_csv(?, header = true, columns = {types})",
                 [str(folder.parent / "seeds" / f"{seed}.csv")],
             )
-        connection.execute("insert into seeds.gate_exceptions values (?, ?, ?, ?, ?, ?, ?)", EXCEPTION)
+        connection.executemany("insert into seeds.gate_exceptions values (?, ?, ?, ?, ?, ?, ?)", EXCEPTIONS)
     return folder
 
 
@@ -305,6 +305,15 @@ def test_exception_of_a_study_shows_its_reason(judged: Judged) -> None:
     assert judged.blocked("excepted", "ipw", "ATE") == set()
     # the other study with the same scores is not excepted
     assert judged.blocked("far_untreated", "ipw", "ATE") == {"overlap"}
+
+
+def test_exception_can_name_one_estimator(judged: Judged) -> None:
+    # overlap is judged once for all estimators; the exception makes a row of its own
+    row = judged.one("excepted_once", "overlap", estimand="ATE", estimator="tvce")
+    assert (row["is_passing"], row["blocks"], row["severity"]) == (False, False, "warn")
+    assert row["reason"].endswith("(exception: read as a weighted average)")
+    assert judged.blocked("excepted_once", "tvce", "ATE") == set()
+    assert judged.blocked("excepted_once", "ipw", "ATE") == {"overlap"}
 
 
 def test_no_gate_is_undecided(judged: Judged) -> None:

@@ -64,58 +64,48 @@ def test_shown(value, text):
 
 
 @pytest.fixture
-def dbt(monkeypatch, tmp_path):
-    """A build whose steps give these exit codes, in order; the commands that were asked."""
+def builds(monkeypatch, tmp_path):
+    """A build without dbt: its exit code and the commands that it asked for, of which the nth fails."""
 
-    def builds(*codes, written=True):
-        monkeypatch.setenv("CQOX_WAREHOUSE", str(tmp_path / "w.duckdb"))
-        (tmp_path / "w.duckdb").unlink(missing_ok=True)
-        if written:
-            (tmp_path / "w.duckdb").touch()
-        asked, left = [], list(codes)
+    def run_build(failing=None, written=True):
+        path = tmp_path / "w.duckdb"
+        monkeypatch.setenv("CQOX_WAREHOUSE", str(path))
+        path.touch() if written else path.unlink(missing_ok=True)
+        asked = []
 
         def run(command, **how):
             asked.append((command, how["env"]))
-            return subprocess.CompletedProcess(command, left.pop(0))
+            return subprocess.CompletedProcess(command, int(len(asked) - 1 == failing))
 
         monkeypatch.setattr(build.subprocess, "run", run)
         return build.main(["--vars", "{}"]), asked
 
-    return builds
+    return run_build
 
 
-def test_a_build_is_well_where_every_step_is(dbt, capsys):
-    code, asked = dbt(0, 0, 0, 0)
-    assert code == 0
-    assert capsys.readouterr().err == ""
-    (studies, first), (marts, second), *_ = asked
-    assert [command[-2:] for command in (studies, marts)] == [
-        ["--exclude", f"{build.MARTS}+"], ["--select", build.MARTS],
-    ]  # fmt: skip
-    assert "--vars" in studies
-    assert "--vars" in marts
-    # Both calls are one build.
-    assert first["CQOX_BUILD_ID"] == second["CQOX_BUILD_ID"]
-    assert first["CQOX_BUILD_STARTED_AT"] == second["CQOX_BUILD_STARTED_AT"]
+def test_a_build_is_well_where_every_step_is(builds, capsys):
+    code, asked = builds()
+    assert (code, capsys.readouterr().err) == (0, "")
+    by_dbt = [(command, how) for command, how in asked if "--select" in command or "--exclude" in command]
+    assert len(by_dbt) >= 2
+    assert all("--vars" in command for command, _ in by_dbt)
+    # All calls of dbt are one build.
+    assert len({how["CQOX_BUILD_ID"] for _, how in by_dbt}) == 1
+    assert len({how["CQOX_BUILD_STARTED_AT"] for _, how in by_dbt}) == 1
 
 
-@pytest.mark.parametrize(
-    ("codes", "told"), [((1, 0, 0, 0), "studies"), ((0, 1, 0, 0), "marts"), ((0, 0, 0, 1), "report")]
-)
-def test_a_step_that_fails_stops_no_other_and_is_told(dbt, capsys, codes, told):
-    code, asked = dbt(*codes)
-    assert (code, len(asked)) == (1, 4)
-    assert f"{told}: not all is well" in capsys.readouterr().err
+def test_any_step_that_fails_fails_the_build_and_is_told(builds, capsys):
+    steps = [command for command, _ in builds()[1]]
+    for n, command in enumerate(steps):
+        code, asked = builds(failing=n)
+        assert code == 1
+        assert "not all is well" in capsys.readouterr().err
+        # Only the report hangs on a step before it: without decisions there is nothing to show.
+        assert len(asked) == (n + 1 if "commands.decisions" in command else len(steps))
 
 
-def test_without_decisions_there_is_no_report(dbt, capsys):
-    code, asked = dbt(0, 0, 1)
-    assert (code, len(asked)) == (1, 3)
-    assert "decisions: not all is well" in capsys.readouterr().err
-
-
-def test_a_build_without_a_warehouse_fails(dbt, capsys):
-    assert dbt(0, 0, written=False)[0] == 1
+def test_a_build_without_a_warehouse_fails(builds, capsys):
+    assert builds(written=False)[0] == 1
     assert "no warehouse was written" in capsys.readouterr().err
 
 

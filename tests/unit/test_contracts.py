@@ -105,17 +105,26 @@ def test_dates_as_time_say_so():
     assert "holds text, such as '2020-01-01'" in breach(study(time="d"), d=days).problem
 
 
+MANY = {**{k: [v[0]] * 12 for k, v in GOOD.items()}, "unit_id": list(range(12))}
+
+
 @pytest.mark.parametrize(
-    ("design", "ok"), [("experiment", False), ("observational", False), ("iv", True), ("panel", True)]
+    ("design", "fine"), [("experiment", False), ("observational", False), ("iv", True), ("panel", True)]
 )
-def test_a_third_value_is_a_dose_only_where_the_design_can_use_one(design, ok):
+def test_a_third_arm_is_none_of_a_two_armed_study(design, fine):
     one = study(design=design)
-    units = columns(one, t=[0, 1, 2, 1, 0])
-    assert contracts.treatment_kind(one, units) == "continuous"
-    if ok:
-        contracts.check(one, units)
-    else:
-        assert "third value" in breach(one, t=[0, 1, 2, 1, 0]).problem
+    for levels, listed in (([0, 1, 2] * 4, "0, 1, 2"), ([*range(10), 0, 1], "0, 1, 2, 3, 4, 5, 6, 7, 8, 9")):
+        units = {**MANY, "t": levels}
+        assert contracts.treatment_kind(one, columns(one, **units)) == "continuous"
+        if fine:
+            contracts.check(one, columns(one, **units))
+        else:
+            assert breach(one, **units).problem == f"treatment 't' has a third value: {listed}"
+
+
+@pytest.mark.parametrize("levels", [[2, 3, 4] * 4, [*range(11), 0]])
+def test_a_dose_is_no_third_arm(levels):
+    contracts.check(study(), columns(study(), **{**MANY, "t": levels}))
 
 
 def test_treatment_kind():

@@ -67,15 +67,16 @@ def test_joint_wald_by_hand():
     assert got.p_value == pytest.approx(stats.chi2.sf(got.statistic, 2), rel=1e-12)
 
 
-def test_joint_wald_of_a_singular_covariance_counts_its_rank():
-    """A third estimate that is the sum of two adds neither to the statistic nor to the degrees of freedom."""
-    rng = np.random.default_rng(0)
-    psi = rng.normal(size=(50, 2))
+@pytest.mark.parametrize("seed", range(10))
+def test_joint_wald_of_a_singular_covariance_counts_its_rank(seed):
+    """Estimates that are sums of two others add neither to the statistic nor to the degrees of freedom."""
+    rng = np.random.default_rng(seed)
+    psi, mix = rng.normal(size=(50, 2)), rng.normal(size=(2, 5))
     b = np.array([0.3, -0.2])
     both = joint_wald(b, covariance(psi))
-    with_sum = joint_wald(np.append(b, b.sum()), covariance(np.column_stack([psi, psi.sum(axis=1)])))
-    assert with_sum.degrees_of_freedom == 2
-    assert with_sum.statistic == pytest.approx(both.statistic, rel=1e-9)
+    more = joint_wald(np.append(b, b @ mix), covariance(np.column_stack([psi, psi @ mix])))
+    assert more.degrees_of_freedom == 2
+    assert more.statistic == pytest.approx(both.statistic, rel=1e-9)
 
 
 def test_joint_wald_does_not_mind_units():

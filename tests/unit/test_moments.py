@@ -146,6 +146,14 @@ def test_edges():
     assert flat.intercept == pytest.approx(5.0)
 
 
+def test_an_outcome_that_varies_only_in_the_dropped_fold_has_no_slopes():
+    values, folds = data(), np.arange(200) % 5
+    values[:, 3] = np.where(folds == 1, values[:, 3], 0.1)
+    fit = Moments.of(values, NAMES, folds=folds, n_folds=5).without(1).regress("y", ("a", "b", "c"))
+    assert (fit.slopes.tolist(), fit.r2) == ([0.0, 0.0, 0.0], 0.0)
+    assert fit.intercept == pytest.approx(0.1, rel=1e-12)
+
+
 def test_independent_columns_of_a_gram_matrix():
     assert independent(np.array([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 0.0]])) == [0]
     assert independent(np.diag([1.0, 1e-30, 4.0])) == [0, 1, 2]  # small is not collinear

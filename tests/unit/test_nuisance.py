@@ -188,9 +188,13 @@ def test_products_by_the_regression_that_they_stand_for():
     np.testing.assert_allclose(full, own, rtol=1e-9)
 
 
-def test_weights_reach_the_outcome_regressions():
+def test_weights_reach_the_crossfitted_models():
     y, t, x, fold = data(120)
     w = np.arange(120) % 3 + 1
+    e = crossfit_propensity(t, x, NAMES, "logit", fold, w.astype(float))
+    again = np.repeat(np.arange(120), w)
+    theirs = crossfit_propensity(t[again], x[again], NAMES, "logit", fold[again])
+    np.testing.assert_allclose(e[again], theirs, rtol=1e-10)
     ours = np.array(outcome_regressions(y, t, x, NAMES, None, fold, w.astype(float)))
     rows = np.repeat(np.arange(120), w)
     theirs = np.array(outcome_regressions(y[rows], t[rows], x[rows], NAMES, None, fold[rows]))

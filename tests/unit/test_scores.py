@@ -50,7 +50,16 @@ def test_nuisances_and_support():
     np.testing.assert_array_equal(got["propensity_crossfit"], p.nuisances().propensity)
     np.testing.assert_array_equal(got["mu1"], p.nuisances().mu1)
     np.testing.assert_array_equal(got["fold"], p.folds())
-    np.testing.assert_array_equal(got["in_support"], (got["propensity"] >= 0.1) & (got["propensity"] <= 0.9))
+
+
+def test_support_is_a_propensity_from_a_tenth_to_nine_tenths():
+    units = {**DATA, "t": (np.random.default_rng(0).random(300) < 1 / (1 + np.exp(-2.5 * DATA["x1"]))).astype(float)}
+    got = scores(units)
+    e = got["propensity"]
+    assert (e < 0.1).any()
+    assert (e > 0.9).any()
+    assert ((e > 0.1) & (e < 0.2)).any()
+    np.testing.assert_array_equal(got["in_support"], (e >= 0.1) & (e <= 0.9))
 
 
 @pytest.mark.parametrize(("ids", "kind", "kept"), [
