@@ -1,4 +1,4 @@
-"""Write seeds/estimator_catalogue.csv from the registry: what each estimator needs, gives and assumes, as a table for SQL."""
+"""Write seeds/estimator_catalogue.csv from the registry: what each estimator needs, gives and assumes, for SQL."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """sqlfluff over models and singular tests with dbt's templater: the compiled SQL of gates and tests is linted too.
 
-The templater compiles gates and marts, and their macros ask the warehouse for columns; so the models are built first, into
-a warehouse of their own that is thrown away.
+The templater compiles gates and marts, and their macros ask the warehouse for columns; so the models are built first,
+into a warehouse of their own that is thrown away.
 """
 
 from __future__ import annotations

