@@ -1,0 +1,1 @@
+"""Speed and memory against the cost of reading the data once, and against peers."""

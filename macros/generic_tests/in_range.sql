@@ -4,10 +4,10 @@
 {% endtest %}
 
 {% macro default__test_in_range(model, column_name, least, most, allow_null) %}
+    {% set null_passes = allow_null | string | lower %}
     select {{ column_name }} as value
     from {{ model }}
     where
-        {% if least is not none %}not coalesce({{ column_name }} >= {{ least }}, {{ allow_null }}){% else %}1 = 0{% endif %}
-        or
-        {% if most is not none %}not coalesce({{ column_name }} <= {{ most }}, {{ allow_null }}){% else %}1 = 0{% endif %}
+        {% if least is not none %}not coalesce({{ column_name }} >= {{ least }}, {{ null_passes }}){% else %}1 = 0{% endif %}
+        or {% if most is not none %}not coalesce({{ column_name }} <= {{ most }}, {{ null_passes }}){% else %}1 = 0{% endif %}
 {% endmacro %}

@@ -4,7 +4,7 @@
 
 {% macro default__test_unique_combination(model, columns) %}
     select
-        {{ columns | join(', ') }},
+        {{ columns | join(',\n        ') }},
         count(*) as copies
     from {{ model }}
     group by {{ columns | join(', ') }}
