@@ -1,6 +1,6 @@
 # Two commands: `make build` fills the warehouse and writes the report; `make test` checks everything that CI checks.
 .DEFAULT_GOAL := help
-.PHONY: help build test lint format report docs clean lock
+.PHONY: help build test bench lint format report docs clean lock
 SHELL := /bin/bash
 PYTHON ?= python3.11
 BIN := .venv/bin
@@ -13,6 +13,7 @@ export PYTHONPATH := $(CURDIR)
 help:
 	@echo "make build   fill warehouse.duckdb, gate, estimate, decide, and write the report"
 	@echo "make test    lint, types, unit, reference and build tests: all that CI checks"
+	@echo "make bench   time the scan engine against the cost of reading the data (ROWS=10_000_000)"
 	@echo "make docs    dbt's documentation site in target/"
 
 # A venv knows its own lock: it is made again only when the lock changes.
@@ -29,6 +30,11 @@ build: .venv/installed
 test: lint
 	@echo "== pytest"
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# Each job in its own process against DuckDB's plain column sums: make bench ROWS=10_000_000
+ROWS ?= 1_000_000
+bench: .venv/installed
+	@$(BIN)/python -m benchmarks.run --rows $(ROWS)
 
 lint: .venv/installed
 	@echo "== ruff, mypy"
