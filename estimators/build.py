@@ -60,7 +60,7 @@ def score(name: str, block: Mapping[str, Any] | None, units: Any) -> pa.Table:
         Empty where the declaration, the data or the propensity model fails; the gates and the effects give the reason.
     """
     try:
-        problem, _ = _problem(name, block, units)
+        problem, _ = _problem(Study.declare(name, block), units)
         if contracts.treatment_kind(problem.study, problem.columns) != "binary":
             return table([], SCORES_SCHEMA)
         return score_table(problem)
@@ -74,7 +74,7 @@ def design(name: str, block: Mapping[str, Any] | None, units: Any) -> pa.Table:
     A diagnostic that cannot be computed is a row with a NULL value and the reason; the gate on it fails.
     """
     try:
-        problem, _ = _problem(name, block, units, for_design=True)
+        problem, _ = _problem(Study.declare(name, block), units, for_design=True)
     except StudyError:
         return table([], DESIGN_SCHEMA)
     where = DESIGN_CHECKS.get(problem.study.design)
@@ -119,13 +119,14 @@ def estimate(
     except StudyError as bad:
         return table([_declaration_row(name, block, bad)], EFFECTS_SCHEMA)
     try:
-        problem, dropped = _problem(name, block, units)
+        problem, dropped = _problem(study, units)
     except StudyError as bad:
         return table(_refuse_all(study, bad), EFFECTS_SCHEMA)
     judged = [] if gates is None else warehouse.rows(gates)
     _reuse(problem, scores)
     kind = contracts.treatment_kind(study, problem.columns)
-    stamp = {**_hashes(study, problem), "estimated_at": _now()}
+    hashes = {"spec_hash": study.spec_hash(), "code_hash": code_hash(), "data_hash": problem.data_hash()}
+    stamp = {**hashes, "estimated_at": _now()}
     rows: list[dict[str, Any]] = []
     for estimator in ESTIMATORS:
         if estimator.suits(study, kind):
@@ -137,11 +138,10 @@ def estimate(
     return table(rows, EFFECTS_SCHEMA)
 
 
-def _problem(name: str, block: Mapping[str, Any] | None, units: Any, for_design: bool = False) -> tuple[Problem, int]:
-    """The checked study with its complete rows, and how many rows were left out for missing values."""
-    study = Study.declare(name, block)
+def _problem(study: Study, units: Any, for_design: bool = False) -> tuple[Problem, int]:
+    """The study with its checked, complete rows, and how many rows were left out for missing values."""
     keys = [study.unit] + ([study.time] if study.time else [])
-    columns = warehouse.read(units, study.columns(), keys, name)
+    columns = warehouse.read(units, study.columns(), keys, study.name)
     contracts.check(study, columns)
     # A density test must see every unit near the cutoff, those without an outcome too.
     needed = [study.unit, study.running] if for_design and study.design == "rd" and study.running else None
@@ -158,7 +158,7 @@ def _reuse(problem: Problem, scores: Any) -> None:
     if scores is None or problem.study.time or not set(names) <= set(warehouse.available(scores)):
         return
     got = warehouse.read(scores, names, ["unit_id"], problem.study.name)
-    made_from = (problem.study.spec_hash(), warehouse.data_hash(problem.columns))
+    made_from = (problem.study.spec_hash(), problem.data_hash())
     if set(zip(got["spec_hash"], got["data_hash"], strict=True)) == {made_from} and len(got["fold"]) == problem.n:
         shared = Nuisances(got["fold"].astype(np.int64), got["propensity_crossfit"], got["mu0"], got["mu1"])
         problem.cache[nuisance_key(problem.options)] = shared
@@ -311,11 +311,6 @@ def _refuse(study: Study, estimator: Estimator, reason: str) -> list[dict[str, A
 
 def _now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
-
-
-def _hashes(study: Study, problem: Problem) -> dict[str, str]:
-    data = warehouse.data_hash(problem.columns)
-    return {"spec_hash": study.spec_hash(), "code_hash": code_hash(), "data_hash": data}
 
 
 @functools.cache

@@ -14,7 +14,7 @@ from .folds import md5_folds
 from .nuisance import BinaryFit, crossfit_propensity, fit_binary, outcome_regressions
 from .study import Options, Study
 from .terms import Matrix, matrix
-from .warehouse import Columns
+from .warehouse import Columns, data_hash
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,12 @@ class Problem:
     def n_clusters(self) -> int | None:
         """How many clusters."""
         return None if self.cluster is None else len(np.unique(self.cluster.astype(str)))
+
+    def data_hash(self) -> str:
+        """SHA-256 of the columns, taken once: it stamps every row and tells whether scores are of these data."""
+        if "data_hash" not in self.cache:
+            self.cache["data_hash"] = data_hash(self.columns)
+        return self.cache["data_hash"]
 
     def own(self, option: str) -> Any:
         """One of the estimator's own options."""

@@ -10,7 +10,6 @@ import pyarrow as pa
 from .errors import Refusal
 from .problem import Problem
 from .result import table
-from .warehouse import data_hash
 
 _COLUMNS = (
     "propensity", "propensity_crossfit", "mu0", "mu1", "dr_score", "dr_score_att",
@@ -68,7 +67,7 @@ def score_table(problem: Problem) -> pa.Table:
             lambda estimand=estimand: stratification.stratum_weights(t, strata[estimand], estimand)
         )
     made_from = {"study": problem.study.name, "spec_hash": problem.study.spec_hash()}
-    made_from["data_hash"] = data_hash(problem.columns)
+    made_from["data_hash"] = problem.data_hash()
     ids = problem.columns[problem.study.unit].tolist()
     kind = _unit_type(ids)
     rows = zip(

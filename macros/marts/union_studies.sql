@@ -92,12 +92,36 @@
     {{ return("'" ~ (found + tests) | unique | join("', '") ~ "'") }}
 {% endmacro %}
 
-{# What stands in for the effects where no study has any: one row without entries. #}
-{% macro no_json_rows(column) %}
-    {{ return(
+{# The effects of every listed study with one column of JSON text; an empty entry where no study has any. #}
+{% macro effects_with(column) %}
+    {% set effects = cqox.union_studies(
+        'effects', ['study', 'estimator', 'specification', 'estimand', column], 'estimated_at'
+    ) %}
+    {{ return(effects or (
         'select ' ~ cqox.null_text() ~ ' as study, ' ~ cqox.null_text() ~ ' as estimator, ' ~ cqox.null_text()
         ~ ' as specification, ' ~ cqox.null_text() ~ ' as estimand, ' ~ cqox.as_text("'[]'") ~ ' as ' ~ column
-    ) }}
+    )) }}
+{% endmacro %}
+
+{# One row an entry of that column, with the run that it belongs to. fields: mapping of name to type. #}
+{% macro entries_of(effects, column, fields) %}
+    select
+        unnested.study,
+        unnested.estimator,
+        unnested.specification,
+        unnested.estimand
+        {%- for name in fields %},
+            unnested.entry.{{ name }}
+        {%- endfor %}
+    from (
+        select
+            study,
+            estimator,
+            specification,
+            estimand,
+            {{ cqox.json_rows(column, fields) }} as entry
+        from {{ effects }}
+    ) as unnested
 {% endmacro %}
 
 {# A column of JSON text as a relation of rows. fields: mapping of name to type. #}

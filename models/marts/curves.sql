@@ -1,45 +1,17 @@
-{% set effects = union_studies(
-    'effects', ['study', 'estimator', 'specification', 'estimand', 'curves'], 'estimated_at'
-) %}
-
 with
 
 effects as (
 
-    {{ effects or no_json_rows('curves') }}
-
-),
-
-unnested as (
-
-    select
-        study,
-        estimator,
-        specification,
-        estimand,
-        {{ json_rows('curves', {
-            'curve': 'VARCHAR', 'series': 'VARCHAR', 'x': 'DOUBLE', 'x_label': 'VARCHAR', 'y': 'DOUBLE',
-            'conf_low': 'DOUBLE', 'conf_high': 'DOUBLE'
-        }) }} as row_
-    from effects
+    {{ effects_with('curves') }}
 
 ),
 
 estimated as (
 
-    select
-        unnested.study,
-        unnested.estimator,
-        unnested.specification,
-        unnested.estimand,
-        unnested.row_.curve,
-        unnested.row_.series,
-        unnested.row_.x,
-        unnested.row_.x_label,
-        unnested.row_.y,
-        unnested.row_.conf_low,
-        unnested.row_.conf_high
-    from unnested
+    {{ entries_of('effects', 'curves', {
+        'curve': 'VARCHAR', 'series': 'VARCHAR', 'x': 'DOUBLE', 'x_label': 'VARCHAR', 'y': 'DOUBLE',
+        'conf_low': 'DOUBLE', 'conf_high': 'DOUBLE'
+    }) }}
 
 ),
 
