@@ -9,13 +9,14 @@ import hashlib
 import importlib
 import pathlib
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from . import contracts, gating, warehouse
+from . import gating, warehouse
+from .assemble import assemble
 from .errors import Refusal, StudyError
 from .problem import Nuisances, Problem, nuisance_key
 from .registry import BY_NAME, ESTIMATORS, NAIVE, Estimator
@@ -44,7 +45,7 @@ DESIGN_CHECKS = {
 }
 
 
-def score(name: str, block: Mapping[str, Any] | None, units: Any) -> pa.Table:
+def score(name: str, block: Mapping[str, Any] | None, units: Any, session: Any = None) -> Any:
     """The scores table of a study with a binary treatment: one row a unit.
 
     Parameters
@@ -53,34 +54,41 @@ def score(name: str, block: Mapping[str, Any] | None, units: Any) -> pa.Table:
         The study and its declaration.
     units : duckdb relation, Arrow table or mapping of arrays
         One row a unit.
+    session : DuckDB connection, optional
+        What dbt hands a model; with it, units above the study's ``row_budget`` are streamed and never held.
 
     Returns
     -------
-    pyarrow.Table
+    pyarrow.Table, or RecordBatchReader of streamed units
         Empty where the declaration, the data or the propensity model fails; the gates and the effects give the reason.
     """
     try:
-        problem, _ = _problem(Study.declare(name, block), units)
-        if contracts.treatment_kind(problem.study, problem.columns) != "binary":
+        problem, _ = assemble(Study.declare(name, block), units, session)
+        if problem.kind != "binary":
             return table([], SCORES_SCHEMA)
+        if not isinstance(problem, Problem):
+            from .streamed.scores import score_stream
+
+            return score_stream(problem)
         return score_table(problem)
     except Exception:  # the estimators run the same fits, and their rows tell what happened
         return table([], SCORES_SCHEMA)
 
 
-def design(name: str, block: Mapping[str, Any] | None, units: Any) -> pa.Table:
+def design(name: str, block: Mapping[str, Any] | None, units: Any, session: Any = None) -> pa.Table:
     """The design table: one row a diagnostic, from outcome-free or pre-period data.
 
     A diagnostic that cannot be computed is a row with a NULL value and the reason; the gate on it fails.
     """
     try:
-        problem, _ = _problem(Study.declare(name, block), units, for_design=True)
+        problem, _ = assemble(Study.declare(name, block), units, session, for_design=True)
     except StudyError:
         return table([], DESIGN_SCHEMA)
     where = DESIGN_CHECKS.get(problem.study.design)
     if where is None:
         return table([], DESIGN_SCHEMA)
     module, function = where.split(":")
+    module = module if isinstance(problem, Problem) else f"streamed.{function}"
     try:
         rows = getattr(importlib.import_module(f"estimators.{module}"), function)(problem)
     except Exception as bad:  # a metric without a row fails its gate; this row tells why there is none
@@ -95,6 +103,7 @@ def estimate(
     units: Any,
     scores: Any = None,
     gates: Any = None,
+    session: Any = None,
 ) -> pa.Table:
     """The effects table: one row an estimator, specification, estimand and term.
 
@@ -107,6 +116,8 @@ def estimate(
         What `score` gave; its nuisances are used rather than fitted again.
     gates : relation, table or list of rows, optional
         The judged gates; what they block is a refusal row. None means that nothing is blocked.
+    session : DuckDB connection, optional
+        What dbt hands a model; with it, units above the study's ``row_budget`` are streamed and never held.
 
     Returns
     -------
@@ -119,12 +130,12 @@ def estimate(
     except StudyError as bad:
         return table([_declaration_row(name, block, bad)], EFFECTS_SCHEMA)
     try:
-        problem, dropped = _problem(study, units)
+        problem, dropped = assemble(study, units, session)
     except StudyError as bad:
         return table(_refuse_all(study, bad), EFFECTS_SCHEMA)
     judged = [] if gates is None else warehouse.rows(gates)
     _reuse(problem, scores)
-    kind = contracts.treatment_kind(study, problem.columns)
+    kind = problem.kind
     hashes = {"spec_hash": study.spec_hash(), "code_hash": code_hash(), "data_hash": problem.data_hash()}
     stamp = {**hashes, "estimated_at": _now()}
     rows: list[dict[str, Any]] = []
@@ -138,24 +149,16 @@ def estimate(
     return table(rows, EFFECTS_SCHEMA)
 
 
-def _problem(study: Study, units: Any, for_design: bool = False) -> tuple[Problem, int]:
-    """The study with its checked, complete rows, and how many rows were left out for missing values."""
-    keys = [study.unit] + ([study.time] if study.time else [])
-    columns = warehouse.read(units, study.columns(), keys, study.name)
-    contracts.check(study, columns)
-    # A density test must see every unit near the cutoff, those without an outcome too.
-    needed = [study.unit, study.running] if for_design and study.design == "rd" and study.running else None
-    columns, dropped = contracts.complete_rows(study, columns, needed)
-    contracts.check(study, columns)
-    first = study.decision.primary
-    return Problem(study, first, "default", study.options_for(first), columns), dropped
-
-
-def _reuse(problem: Problem, scores: Any) -> None:
+def _reuse(problem: Any, scores: Any) -> None:
     """Put the nuisances of a scores table into the cache, if it was made from this declaration and these data."""
     names = ["unit_id", "spec_hash", "data_hash", "fold", "propensity_crossfit", "mu0", "mu1"]
     # In a panel a unit has several rows, and nothing in the table tells them apart.
-    if scores is None or problem.study.time or not set(names) <= set(warehouse.available(scores)):
+    if (
+        not isinstance(problem, Problem)
+        or scores is None
+        or problem.study.time
+        or not set(names) <= set(warehouse.available(scores))
+    ):
         return
     got = warehouse.read(scores, names, ["unit_id"], problem.study.name)
     made_from = (problem.study.spec_hash(), problem.data_hash())
@@ -164,7 +167,7 @@ def _reuse(problem: Problem, scores: Any) -> None:
         problem.cache[nuisance_key(problem.options)] = shared
 
 
-def _runs(problem: Problem, estimator: Estimator, gates: list[Any], dropped: int) -> Iterable[list[dict[str, Any]]]:
+def _runs(problem: Any, estimator: Estimator, gates: list[Any], dropped: int) -> Iterable[list[dict[str, Any]]]:
     study = problem.study
     for specification in study.specification_names():
         if study.runs(specification, estimator.name):
@@ -176,13 +179,13 @@ def _runs(problem: Problem, estimator: Estimator, gates: list[Any], dropped: int
                 yield _rows(study, estimator.name, specification, result, time.perf_counter() - started)
 
 
-def _run(problem: Problem, estimator: Estimator, estimand: str, gates: list[Any]) -> Result:
+def _run(problem: Any, estimator: Estimator, estimand: str, gates: list[Any]) -> Result:
     try:
         failed = gating.blocking(gates, estimator.name, estimand)
         if failed:
             return _refusal(estimand, "refused", gating.reason(failed))
         _supported(problem, estimator)
-        result = _sound(estimator.load()(problem, estimand))
+        result = _sound(_function(problem, estimator)(problem, estimand))
         if _is_analysed(problem, estimator):
             result = _with_sensitivity(problem, result)
         return result
@@ -190,6 +193,17 @@ def _run(problem: Problem, estimator: Estimator, estimand: str, gates: list[Any]
         return _refusal(estimand, refusal.status, str(refusal))
     except Exception as crash:  # the other estimators' rows must still be written, and this one tells what happened
         return _refusal(estimand, "failed", f"{type(crash).__name__}: {crash}")
+
+
+def _function(problem: Any, estimator: Estimator) -> Callable[[Any, str], Result]:
+    """The estimator for rows in memory, or its namesake that streams."""
+    if isinstance(problem, Problem):
+        return estimator.load()
+    if not estimator.streams:
+        budget = problem.study.row_budget
+        reason = f"{estimator.name} holds its rows in memory, and {problem.n} are more than the row_budget of {budget}"
+        raise Refusal(reason, "Raise row_budget, or narrow the population in the units")
+    return estimator.load_streamed()
 
 
 def _sound(result: Result) -> Result:
@@ -217,11 +231,10 @@ def _with_dropped(result: Result, dropped: int, is_panel: bool) -> Result:
     return dataclasses.replace(result, estimates=estimates, diagnostics=(*result.diagnostics, told))
 
 
-def _with_sensitivity(problem: Problem, result: Result) -> Result:
-    from .sensitivity.analyse import analyse
-
+def _with_sensitivity(problem: Any, result: Result) -> Result:
+    where = "sensitivity.analyse" if isinstance(problem, Problem) else "streamed.sensitivity"
     try:
-        found = analyse(problem, result)
+        found = importlib.import_module(f"estimators.{where}").analyse(problem, result)
     except Refusal:  # a benchmark that cannot be computed takes nothing from the estimate
         return result
     return dataclasses.replace(
@@ -229,11 +242,11 @@ def _with_sensitivity(problem: Problem, result: Result) -> Result:
     )
 
 
-def _is_analysed(problem: Problem, estimator: Estimator) -> bool:
+def _is_analysed(problem: Any, estimator: Estimator) -> bool:
     return estimator.name not in NAIVE and estimator.treatment is not None and problem.specification == "default"
 
 
-def _supported(problem: Problem, estimator: Estimator) -> None:
+def _supported(problem: Any, estimator: Estimator) -> None:
     for role in ("weight", "cluster"):
         if problem.study.has(role) and not getattr(estimator, f"{role}s"):
             reason = f"{estimator.name} does not use the declared {role}"

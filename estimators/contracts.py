@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import numpy as np
 
 from .errors import StudyError
@@ -12,6 +15,41 @@ from .warehouse import Columns
 # Squares of larger numbers overflow, and a variance with them.
 LARGEST = 1e150
 ARMS_AT_MOST = 10
+
+
+@dataclass(frozen=True)
+class ColumnFacts:
+    """What the contracts ask of one column: NULLs (NaN too), an example if it is text, infinities, largest |x|."""
+
+    missing: int
+    text: str | None
+    infinite: bool
+    largest: float
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the contracts ask of the units, from arrays (`facts_of`) or by SQL (`estimators.streamed.facts`).
+
+    Attributes
+    ----------
+    rows, nameless, repeats : int
+        Rows, rows without a unit, and rows that repeat another's unit (and period).
+    columns : mapping of name to ColumnFacts
+    levels : tuple of float
+        Distinct values of the treatment in ascending order; at most a few more than ten, which is enough to judge.
+    """
+
+    rows: int
+    nameless: int
+    repeats: int
+    columns: Mapping[str, ColumnFacts]
+    levels: tuple[float, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """``binary`` (exactly 0 and 1) or ``continuous`` (more than two values) treatment."""
+        return "binary" if set(self.levels) <= {0.0, 1.0} else "continuous"
 
 
 def is_missing(values: np.ndarray) -> np.ndarray:
@@ -25,12 +63,41 @@ def treatment_kind(study: Study, columns: Columns) -> str | None:
     """``binary`` (exactly 0 and 1), ``continuous`` (more than two values) or None without a treatment."""
     if study.treatment is None:
         return None
-    values = columns[study.treatment]
-    levels = set(np.unique(values[~is_missing(values)]).tolist())
+    levels = set(_levels(columns[study.treatment]))
     return "binary" if levels <= {0.0, 1.0} else "continuous"
 
 
+def facts_of(study: Study, columns: Columns) -> Facts:
+    """The facts of rows in memory."""
+    unit = columns[study.unit]
+    keys = [unit.tolist()] + ([columns[study.time].tolist()] if study.time else [])
+    named = {name: _column_facts(columns[name]) for _, name, _ in roles(study)}
+    # Text has no order with numbers; a treatment that holds any is refused before its levels are asked.
+    numeric = study.treatment is not None and columns[study.treatment].dtype != object
+    levels = _levels(columns[study.treatment]) if study.treatment is not None and numeric else ()
+    repeats = len(unit) - len(set(zip(*keys, strict=True)))
+    return Facts(len(unit), int(is_missing(unit).sum()), repeats, named, tuple(levels))
+
+
+def _levels(values: np.ndarray) -> list[float]:
+    return np.unique(values[~is_missing(values)]).tolist()
+
+
+def _column_facts(values: np.ndarray) -> ColumnFacts:
+    missing = is_missing(values)
+    count = int(missing.sum())
+    if values.dtype == object:
+        return ColumnFacts(count, next((repr(v) for v in values if v is not None), "''"), False, 0.0)
+    infinite = bool(np.isinf(values).any())
+    return ColumnFacts(count, None, infinite, float(np.abs(values[~missing]).max(initial=0.0)))
+
+
 def check(study: Study, columns: Columns) -> None:
+    """`check_facts` of rows in memory."""
+    check_facts(study, facts_of(study, columns))
+
+
+def check_facts(study: Study, facts: Facts) -> None:
     """Raise on the first breach, in the order in which a user would mend them.
 
     Raises
@@ -40,15 +107,25 @@ def check(study: Study, columns: Columns) -> None:
         1e150, an all-NULL column, NULLs while ``missing: refuse``, a constant treatment or two values other than 0
         and 1. Names the column and the mend.
     """
-    n = len(columns[study.unit])
-    if n == 0:
+    if facts.rows == 0:
         raise StudyError(
             study.name, "the units have no rows", "Check the raw file and the filters of staging and units"
         )
-    _check_keys(study, columns)
-    for role, name, text_allowed in _roles(study):
-        _check_column(study, role, name, columns[name], text_allowed)
-    _check_treatment(study, columns)
+    _check_keys(study, facts)
+    for role, name, text_allowed in roles(study):
+        _check_column(study, role, name, facts.columns[name], facts.rows, text_allowed)
+    _check_treatment(study, facts.levels)
+
+
+def needed_columns(study: Study) -> list[str]:
+    """Columns in which a NULL makes a row incomplete."""
+    # A unit that is never treated has no cohort: there, NULL is an answer and not a gap.
+    return [name for name in study.columns() if name != study.cohort]
+
+
+def nothing_left(study: Study) -> StudyError:
+    """No row is complete."""
+    return StudyError(study.name, "every row lacks a value in some column", "Fill them, or drop the emptiest columns")
 
 
 def complete_rows(study: Study, columns: Columns, needed: list[str] | None = None) -> tuple[Columns, int]:
@@ -59,20 +136,17 @@ def complete_rows(study: Study, columns: Columns, needed: list[str] | None = Non
     StudyError
         If no row is left.
     """
-    # A unit that is never treated has no cohort: there, NULL is an answer and not a gap.
-    needed = [name for name in needed or study.columns() if name != study.cohort]
+    needed = needed_columns(study) if needed is None else [name for name in needed if name != study.cohort]
     keep = ~np.any([is_missing(columns[name]) for name in needed], axis=0)
     if not keep.any():
-        raise StudyError(
-            study.name, "every row lacks a value in some column", "Fill them, or drop the emptiest columns"
-        )
+        raise nothing_left(study)
     return {name: values[keep] for name, values in columns.items()}, int((~keep).sum())
 
 
-def _roles(study: Study) -> list[tuple[str, str, bool]]:
+def roles(study: Study) -> list[tuple[str, str, bool]]:
     """Role, column and whether it may hold text, of all columns in which NULL is a gap."""
     roles = [("outcome", study.outcome), ("treatment", study.treatment), ("time", study.time)]
-    roles += [("running", study.running), ("weight", study.weight)]
+    roles += [("running", study.running), ("weight", study.weight), ("fold", study.fold)]
     roles += [("instrument", name) for name in study.instruments]
     out = [(role, name, False) for role, name in roles if name]
     for term in study.terms():
@@ -80,54 +154,45 @@ def _roles(study: Study) -> list[tuple[str, str, bool]]:
     return out + ([("cluster", study.cluster, True)] if study.cluster else [])
 
 
-def _check_keys(study: Study, columns: Columns) -> None:
-    nameless = int(is_missing(columns[study.unit]).sum())
-    if nameless:
-        raise StudyError(study.name, f"unit '{study.unit}' is NULL in {nameless} rows", "Give every unit its name")
-    keys = [columns[study.unit].tolist()]
-    label = f"'{study.unit}'"
-    if study.time:
-        keys.append(columns[study.time].tolist())
-        label += f" and '{study.time}'"
-    n = len(keys[0])
-    extra = n - len(set(zip(*keys, strict=True)))
-    if extra:
+def _check_keys(study: Study, facts: Facts) -> None:
+    if facts.nameless:
+        raise StudyError(
+            study.name, f"unit '{study.unit}' is NULL in {facts.nameless} rows", "Give every unit its name"
+        )
+    label = f"'{study.unit}'" + (f" and '{study.time}'" if study.time else "")
+    if facts.repeats:
         mend = "Make the units model one row a unit (a unit and period in a panel)"
-        raise StudyError(study.name, f"{extra} of {n} rows repeat a value of {label}", mend)
+        raise StudyError(study.name, f"{facts.repeats} of {facts.rows} rows repeat a value of {label}", mend)
 
 
-def _check_column(study: Study, role: str, name: str, values: np.ndarray, text_allowed: bool) -> None:
-    missing = is_missing(values)
-    if missing.all():
+def _check_column(study: Study, role: str, name: str, facts: ColumnFacts, rows: int, text_allowed: bool) -> None:
+    if facts.missing == rows:
         raise StudyError(study.name, f"{role} '{name}' is NULL in every row", "Fill it in the units or drop the role")
-    if values.dtype == object and not text_allowed:
-        example = next(v for v in values if v is not None)
+    if facts.text is not None and not text_allowed:
         mend = f"Cast it in staging, or write C({name}) for a covariate"
-        raise StudyError(study.name, f"{role} '{name}' holds text, such as {example!r}", mend)
-    if values.dtype != object and np.isinf(values).any():
+        raise StudyError(study.name, f"{role} '{name}' holds text, such as {facts.text}", mend)
+    if facts.infinite:
         raise StudyError(study.name, f"{role} '{name}' holds infinities", "Mend them in staging")
-    if values.dtype != object and np.nanmax(np.abs(values)) > LARGEST:
+    if facts.largest > LARGEST:
         mend = "Choose another unit of measurement in staging"
         raise StudyError(study.name, f"{role} '{name}' holds numbers beyond {LARGEST:g}", mend)
-    if missing.any() and study.missing == "refuse":
+    if facts.missing and study.missing == "refuse":
         mend = "Filter or fill them in the units, or declare `missing: drop` to leave those rows out"
-        raise StudyError(study.name, f"{role} '{name}' is NULL in {int(missing.sum())} rows", mend)
+        raise StudyError(study.name, f"{role} '{name}' is NULL in {facts.missing} rows", mend)
 
 
-def _check_treatment(study: Study, columns: Columns) -> None:
-    if study.treatment is None:
-        return
-    values = columns[study.treatment]
-    levels = np.unique(values[~is_missing(values)])
+def _check_treatment(study: Study, levels: tuple[float, ...]) -> None:
     name = study.treatment
+    if name is None:
+        return
     if len(levels) == 1:
         mend = "A study needs treated and untreated units: check the units' filter"
         raise StudyError(study.name, f"treatment '{name}' is constant at {levels[0]:g}", mend)
-    if len(levels) == 2 and set(levels.tolist()) != {0.0, 1.0}:
+    if len(levels) == 2 and set(levels) != {0.0, 1.0}:
         mend = "Recode it to 0 and 1 in the units"
         raise StudyError(study.name, f"treatment '{name}' has the values {levels[0]:g} and {levels[1]:g}", mend)
     # 0, 1 and a few others are arms; other values, or many, are a dose.
-    few = 3 <= len(levels) <= ARMS_AT_MOST and {0.0, 1.0} <= set(levels.tolist())
+    few = 3 <= len(levels) <= ARMS_AT_MOST and {0.0, 1.0} <= set(levels)
     if few and study.design in ("experiment", "observational"):
         listed = ", ".join(f"{v:g}" for v in levels)
         mend = "Keep two arms (0 and 1) in the units"

@@ -15,7 +15,7 @@ from .terms import columns_of
 DESIGNS = ("experiment", "observational", "iv", "rd", "panel", "synthetic_control")
 
 _TEXT_KEYS = ("question", "population", "outcome_unit", "treatment_unit", "notes")
-_COLUMN_ROLES = ("outcome", "treatment", "unit", "time", "cohort", "cluster", "weight", "running")
+_COLUMN_ROLES = ("outcome", "treatment", "unit", "time", "cohort", "cluster", "weight", "running", "fold")
 _LIST_ROLES = ("covariates", "instruments")
 _NUMBER_KEYS = ("cutoff", "allocation", "value_per_unit", "cost_per_unit")
 _DECISION_KEYS = ("primary", "estimand", "term", "specification", "desired_direction", "minimum_effect")
@@ -23,7 +23,8 @@ _SHARED_OPTIONS = ("propensity", "outcome", "folds")
 
 _KNOWN_KEYS = (
     "design", *_TEXT_KEYS, *_COLUMN_ROLES, *_LIST_ROLES, *_NUMBER_KEYS,
-    "missing", "benchmark_covariates", "decision", "options", "specifications", "seed", "folds", "a_a_test",
+    "missing", "benchmark_covariates", "decision", "options", "specifications", "seed", "folds", "row_budget",
+    "a_a_test",
 )  # fmt: skip
 
 
@@ -67,7 +68,7 @@ class Declaration:
         for key in _NUMBER_KEYS:
             if self.block.get(key) is not None:
                 values[key] = self._number(key, self.block[key])
-        for key in ("seed", "folds"):
+        for key in ("seed", "folds", "row_budget"):
             if self.block.get(key) is not None:
                 values[key] = self._whole(key, self.block[key])
         for key in ("question", "outcome"):
@@ -236,6 +237,8 @@ class Declaration:
                 mend = f"Add `{role}:` to the study block or choose another primary"
                 raise self._error(f"{study.decision.primary} needs the role '{role}', which is not declared", mend)
         self._folds("folds", study.folds)
+        if study.row_budget < 1:
+            raise self._error(f"row_budget must be at least 1, not {study.row_budget}", "It is a number of rows")
         self._check_overlap(study)
         if study.allocation is not None and not 0 < study.allocation < 1:
             raise self._error("allocation must lie between 0 and 1", "It is the share meant to be treated")

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .contracts import treatment_kind
 from .errors import Refusal
 from .folds import md5_folds
 from .nuisance import BinaryFit, crossfit_propensity, fit_binary, outcome_regressions
@@ -58,6 +59,13 @@ class Problem:
     def n(self) -> int:
         """Rows."""
         return len(self.columns[self.study.unit])
+
+    @property
+    def kind(self) -> str | None:
+        """``binary``, ``continuous`` or None without a treatment."""
+        if "kind" not in self.cache:
+            self.cache["kind"] = treatment_kind(self.study, self.columns)
+        return self.cache["kind"]
 
     @property
     def y(self) -> np.ndarray:
@@ -129,6 +137,8 @@ class Problem:
         Refuses where several folds are asked and all units fall into one: nothing would be cross-fitted.
         """
         key = ("folds", self.options.folds)
+        if key not in self.cache and self.study.fold is not None and self.options.folds == self.study.folds:
+            self.cache[key] = declared_folds(self.columns[self.study.fold], self.options.folds, self.study.fold)
         if key not in self.cache:
             ids = self.columns[self.study.unit] if self.cluster is None else self.cluster
             folds = md5_folds((_label(i) for i in ids), self.options.folds, self.study.seed)
@@ -167,6 +177,17 @@ class Problem:
             mu0, mu1 = outcome_regressions(self.y, self.t, xo.values, xo.names, self.products(), fold, self.weights)
             self.cache[key] = Nuisances(fold, e, mu0, mu1)
         return self.cache[key]
+
+
+def declared_folds(values: np.ndarray, n_folds: int, name: str) -> np.ndarray:
+    """A declared column of folds as whole numbers; refuses anything but 0 … n_folds − 1."""
+    folds = values.astype(np.int64)
+    if not (np.array_equal(folds, values) and folds.min() >= 0 and folds.max() < n_folds):
+        reason = f"the fold '{name}' has values other than 0 to {n_folds - 1}"
+        raise Refusal(reason, "Mend the column, or declare `folds:` as many as it has")
+    if n_folds > 1 and np.ptp(folds) == 0:
+        raise Refusal(f"the fold '{name}' is {folds[0]} in every row", "Mend the column, or declare `folds: 1`")
+    return folds
 
 
 def nuisance_key(options: Options) -> Hashable:

@@ -64,6 +64,8 @@ class Estimator:
         Whether a declared ``weight`` is used; otherwise the estimator refuses weighted studies.
     clusters : bool
         Whether a declared ``cluster`` is used; otherwise the estimator refuses clustered studies.
+    streams : bool
+        Whether it also runs on more rows than fit in memory; otherwise it refuses studies above their row budget.
     """
 
     name: str
@@ -78,11 +80,16 @@ class Estimator:
     options: dict[str, Option] = field(default_factory=dict)
     weights: bool = True
     clusters: bool = True
+    streams: bool = False
 
     def load(self) -> Callable[[Problem, str], Result]:
         """The function that estimates: (problem, estimand) to a Result."""
         module, function = self.where.split(":")
         return getattr(importlib.import_module(f"estimators.{module}"), function)
+
+    def load_streamed(self) -> Callable[[Any, str], Result]:
+        """Its namesake for studies above their row budget: ``estimators.streamed.<name>:<name>``."""
+        return getattr(importlib.import_module(f"estimators.streamed.{self.name}"), self.name)
 
     def suits(self, study: Study, treatment_kind: str | None) -> bool:
         """Whether the study's roles allow it. ``treatment_kind`` is binary, continuous or None."""

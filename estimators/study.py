@@ -12,6 +12,9 @@ from typing import Any
 from .registry import BY_NAME
 from .terms import columns_of, unique
 
+# Rows that a study's estimators hold in memory; above, they stream. 200,000 rows of 30 columns take about 1 GiB.
+ROW_BUDGET = 200_000
+
 
 @dataclass(frozen=True)
 class Propensity:
@@ -86,6 +89,8 @@ class Study:
     benchmark_covariates: tuple[str, ...] = ()
     seed: int = 20260101
     folds: int = 5
+    fold: str | None = None
+    row_budget: int = ROW_BUDGET
     options: Mapping[str, Any] = field(default_factory=dict)
     specifications: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -151,7 +156,7 @@ class Study:
     def columns(self) -> list[str]:
         """Every raw column that the study reads, the unit first."""
         names = [self.unit, self.outcome, self.treatment, self.time, self.cohort]
-        names += [self.cluster, self.weight, self.running, *self.instruments]
+        names += [self.cluster, self.weight, self.running, self.fold, *self.instruments]
         return unique([n for n in names if n] + [c for term in self.terms() for c in columns_of(term)])
 
     def as_dict(self) -> dict[str, Any]:

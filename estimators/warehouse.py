@@ -50,17 +50,27 @@ def read(relation: Any, wanted: Iterable[str], order_by: Iterable[str], study: s
     StudyError
         If a wanted column is absent, or the rows cannot be read (columns of unequal length, mixed types).
     """
-    wanted, have = list(wanted), available(relation)
+    wanted = list(wanted)
+    check_columns(wanted, available(relation), study)
+    keys = [name for name in order_by if name in wanted]
+    table = as_table(relation, wanted, study, keys)
+    return {name: _ids(table.column(name)) if name in keys[:1] else _array(table.column(name)) for name in wanted}
+
+
+def check_columns(wanted: list[str], have: list[str], study: str) -> None:
+    """Raise StudyError for the first wanted column that is not there."""
     missing = [name for name in wanted if name not in have]
     if missing:
         mend = f"Add it to the study's units model or correct the role. Columns there: {', '.join(have)}"
         raise StudyError(study, f"column '{missing[0]}' is not in the units", mend)
-    keys = [name for name in order_by if name in wanted]
+
+
+def as_table(relation: Any, wanted: list[str], study: str, order_by: Iterable[str] = ()) -> pa.Table:
+    """The wanted columns as an Arrow table, sorted; StudyError where they cannot be read."""
     try:
-        table = _sorted(_arrow(relation, wanted), keys)
+        return _sorted(_arrow(relation, wanted), list(order_by))
     except (pa.ArrowException, OverflowError, TypeError, ValueError) as bad:
         raise StudyError(study, f"the units cannot be read: {bad}", "Give columns of one type and length") from None
-    return {name: _ids(table.column(name)) if name in keys[:1] else _array(table.column(name)) for name in wanted}
 
 
 def rows(relation: Any) -> list[dict[str, Any]]:

@@ -7,4 +7,5 @@ def model(dbt, session):
         dbt.config.meta_get("study"),
         units=dbt.ref("card_units"),
         gates=dbt.ref("card_gates"),
+        session=session,
     )

@@ -7,4 +7,5 @@ def model(dbt, session):
         dbt.config.meta_get("study"),
         units=dbt.ref("mpdta_units"),
         gates=dbt.ref("mpdta_gates"),
+        session=session,
     )

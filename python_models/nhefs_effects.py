@@ -8,4 +8,5 @@ def model(dbt, session):
         units=dbt.ref("nhefs_units"),
         scores=dbt.ref("nhefs_scores"),
         gates=dbt.ref("nhefs_gates"),
+        session=session,
     )

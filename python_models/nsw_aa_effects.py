@@ -8,4 +8,5 @@ def model(dbt, session):
         units=dbt.ref("nsw_aa_units"),
         scores=dbt.ref("nsw_aa_scores"),
         gates=dbt.ref("nsw_aa_gates"),
+        session=session,
     )

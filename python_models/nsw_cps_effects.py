@@ -8,4 +8,5 @@ def model(dbt, session):
         units=dbt.ref("nsw_cps_units"),
         scores=dbt.ref("nsw_cps_scores"),
         gates=dbt.ref("nsw_cps_gates"),
+        session=session,
     )

@@ -8,4 +8,5 @@ def model(dbt, session):
         units=dbt.ref("nsw_units"),
         scores=dbt.ref("nsw_scores"),
         gates=dbt.ref("nsw_gates"),
+        session=session,
     )

@@ -7,4 +7,5 @@ def model(dbt, session):
         dbt.config.meta_get("study"),
         units=dbt.ref("prop99_units"),
         gates=dbt.ref("prop99_gates"),
+        session=session,
     )

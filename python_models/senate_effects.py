@@ -7,4 +7,5 @@ def model(dbt, session):
         dbt.config.meta_get("study"),
         units=dbt.ref("senate_units"),
         gates=dbt.ref("senate_gates"),
+        session=session,
     )

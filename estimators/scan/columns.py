@@ -33,6 +33,16 @@ def columns(source: Source, terms: tuple[str, ...]) -> tuple[Column, ...]:
     return tuple(column for term in terms for column in _product([_one(p, types, levels) for p in _parts(term)]))
 
 
+def is_number(kind: str) -> bool:
+    """Whether a DuckDB type holds numbers (booleans too)."""
+    return kind.startswith(_NUMBERS) and not kind.endswith("]")
+
+
+def is_fraction(kind: str) -> bool:
+    """Whether a DuckDB type holds fractions."""
+    return kind.startswith(_FRACTIONS)
+
+
 def _parts(term: str) -> list[str]:
     return [part.strip() for part in term.split(":")]
 
@@ -42,7 +52,7 @@ def _one(part: str, types: dict[str, str], levels: dict[str, list[Any]]) -> list
     if is_category(part):
         kept = levels[name][1:]
         return [Column(f"{name}={shown(level)}", f"({quoted(name)} = {literal(level)})::double") for level in kept]
-    if not types[name].startswith(_NUMBERS):
+    if not is_number(types[name]):
         raise Refusal(f"column '{name}' holds text", f"Declare it as C({name})")
     number = f"{quoted(name)}::double"
     if "^" in part:
@@ -73,7 +83,7 @@ def _levels(source: Source, names: list[str], types: dict[str, str]) -> dict[str
 def _level_sql(name: str, kind: str) -> str:
     if kind == "BOOLEAN":
         return f"{quoted(name)}::tinyint"
-    return quoted(name) if kind.startswith(_NUMBERS) else f"{quoted(name)}::varchar"
+    return quoted(name) if is_number(kind) else f"{quoted(name)}::varchar"
 
 
 def _key(values: list[Any]) -> Any:

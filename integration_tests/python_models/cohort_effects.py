@@ -8,4 +8,5 @@ def model(dbt, session):
         units=dbt.ref("cohort_units"),
         scores=dbt.ref("cohort_scores"),
         gates=dbt.ref("cohort_gates"),
+        session=session,
     )

@@ -8,4 +8,5 @@ def model(dbt, session):
         units=dbt.ref("constant_treatment_units"),
         scores=dbt.ref("constant_treatment_scores"),
         gates=dbt.ref("constant_treatment_gates"),
+        session=session,
     )

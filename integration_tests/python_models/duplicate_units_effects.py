@@ -8,4 +8,5 @@ def model(dbt, session):
         units=dbt.ref("duplicate_units_units"),
         scores=dbt.ref("duplicate_units_scores"),
         gates=dbt.ref("duplicate_units_gates"),
+        session=session,
     )

@@ -8,4 +8,5 @@ def model(dbt, session):
         units=dbt.ref("header_only_units"),
         scores=dbt.ref("header_only_scores"),
         gates=dbt.ref("header_only_gates"),
+        session=session,
     )

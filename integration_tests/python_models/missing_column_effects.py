@@ -8,4 +8,5 @@ def model(dbt, session):
         units=dbt.ref("missing_column_units"),
         scores=dbt.ref("missing_column_scores"),
         gates=dbt.ref("missing_column_gates"),
+        session=session,
     )

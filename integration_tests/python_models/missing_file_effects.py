@@ -8,4 +8,5 @@ def model(dbt, session):
         units=dbt.ref("missing_file_units"),
         scores=dbt.ref("missing_file_scores"),
         gates=dbt.ref("missing_file_gates"),
+        session=session,
     )

@@ -8,4 +8,5 @@ def model(dbt, session):
         units=dbt.ref("null_covariate_units"),
         scores=dbt.ref("null_covariate_scores"),
         gates=dbt.ref("null_covariate_gates"),
+        session=session,
     )

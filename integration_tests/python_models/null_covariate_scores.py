@@ -2,4 +2,4 @@ def model(dbt, session):
     dbt.config(materialized="table", schema="studies")
     from estimators import score
 
-    return score("null_covariate", dbt.config.meta_get("study"), dbt.ref("null_covariate_units"))
+    return score("null_covariate", dbt.config.meta_get("study"), dbt.ref("null_covariate_units"), session)

@@ -8,4 +8,5 @@ def model(dbt, session):
         units=dbt.ref("null_outcome_units"),
         scores=dbt.ref("null_outcome_scores"),
         gates=dbt.ref("null_outcome_gates"),
+        session=session,
     )

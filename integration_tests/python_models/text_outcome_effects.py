@@ -8,4 +8,5 @@ def model(dbt, session):
         units=dbt.ref("text_outcome_units"),
         scores=dbt.ref("text_outcome_scores"),
         gates=dbt.ref("text_outcome_gates"),
+        session=session,
     )

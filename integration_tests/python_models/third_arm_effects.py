@@ -8,4 +8,5 @@ def model(dbt, session):
         units=dbt.ref("third_arm_units"),
         scores=dbt.ref("third_arm_scores"),
         gates=dbt.ref("third_arm_gates"),
+        session=session,
     )

@@ -8,4 +8,5 @@ def model(dbt, session):
         units=dbt.ref("trial_units"),
         scores=dbt.ref("trial_scores"),
         gates=dbt.ref("trial_gates"),
+        session=session,
     )

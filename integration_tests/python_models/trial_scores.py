@@ -2,4 +2,4 @@ def model(dbt, session):
     dbt.config(materialized="table", schema="studies")
     from estimators import score
 
-    return score("trial", dbt.config.meta_get("study"), dbt.ref("trial_units"))
+    return score("trial", dbt.config.meta_get("study"), dbt.ref("trial_units"), session)

@@ -8,4 +8,5 @@ def model(dbt, session):
         units=dbt.ref("unknown_estimator_units"),
         scores=dbt.ref("unknown_estimator_scores"),
         gates=dbt.ref("unknown_estimator_gates"),
+        session=session,
     )

@@ -8,4 +8,5 @@ def model(dbt, session):
         units=dbt.ref("unknown_option_units"),
         scores=dbt.ref("unknown_option_scores"),
         gates=dbt.ref("unknown_option_gates"),
+        session=session,
     )

@@ -8,4 +8,5 @@ def model(dbt, session):
         units=dbt.ref("unknown_role_units"),
         scores=dbt.ref("unknown_role_scores"),
         gates=dbt.ref("unknown_role_gates"),
+        session=session,
     )

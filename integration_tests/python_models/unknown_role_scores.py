@@ -2,4 +2,4 @@ def model(dbt, session):
     dbt.config(materialized="table", schema="studies")
     from estimators import score
 
-    return score("unknown_role", dbt.config.meta_get("study"), dbt.ref("unknown_role_units"))
+    return score("unknown_role", dbt.config.meta_get("study"), dbt.ref("unknown_role_units"), session)

@@ -8,4 +8,5 @@ def model(dbt, session):
         units=dbt.ref("zero_bytes_units"),
         scores=dbt.ref("zero_bytes_scores"),
         gates=dbt.ref("zero_bytes_gates"),
+        session=session,
     )

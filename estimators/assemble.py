@@ -1,0 +1,97 @@
+"""A study's units as what its estimators are handed: rows in memory, or a stream above the study's row budget."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from . import contracts, warehouse
+from .problem import Problem
+from .study import Study
+
+
+def assemble(study: Study, units: Any, session: Any = None, for_design: bool = False) -> tuple[Any, int]:
+    """The study with its checked, complete rows, and how many rows were left out for missing values.
+
+    Parameters
+    ----------
+    study : Study
+    units : duckdb relation, Arrow table or mapping of arrays
+    session : DuckDB connection, optional
+        On which the relation can be read again; without it (and for a relation) rows are held in memory.
+    for_design : bool
+        Keep the rows that only lack an outcome: a density test must see every unit near the cutoff.
+
+    Returns
+    -------
+    Problem or Streamed, and int
+        Streamed where the units have more rows than the study's ``row_budget``.
+
+    Raises
+    ------
+    StudyError
+        If the units break a contract.
+    """
+    by_running = for_design and study.design == "rd" and study.running is not None
+    connection, data = _warehouse(units, session, study)
+    if connection is not None:
+        return _streamed(study, connection, data, by_running)
+    keys = [study.unit] + ([study.time] if study.time else [])
+    columns = warehouse.read(units, study.columns(), keys, study.name)
+    contracts.check(study, columns)
+    needed = [study.unit, study.running] if by_running and study.running else None
+    columns, dropped = contracts.complete_rows(study, columns, needed)
+    contracts.check(study, columns)
+    first = study.decision.primary
+    return Problem(study, first, "default", study.options_for(first), columns), dropped
+
+
+def _warehouse(units: Any, session: Any, study: Study) -> tuple[Any, Any]:
+    """Connection and rows in DuckDB, where they are more than the budget; else nothing."""
+    if isinstance(units, (Mapping, pa.Table)):
+        rows = len(units) if isinstance(units, pa.Table) else max((len(v) for v in units.values()), default=0)
+        if rows <= study.row_budget:
+            return None, None
+        import duckdb
+
+        connection = duckdb.connect()
+        given = units if isinstance(units, pa.Table) else warehouse.as_table(units, list(units), study.name)
+        connection.register("given", given)
+        connection.execute("create table units as select * from given")
+        return connection, "units"
+    if session is None or units.aggregate("count(*)").fetchone()[0] <= study.row_budget:
+        return None, None
+    return session, units
+
+
+def _streamed(study: Study, connection: Any, data: Any, by_running: bool) -> tuple[Any, int]:
+    from .scan.stream import Source
+    from .streamed.facts import complete, facts
+    from .streamed.problem import Streamed
+
+    source = Source.of(connection, data)
+    types = source.types()
+    warehouse.check_columns(study.columns(), list(types), study.name)
+    all_rows = facts(source, study, types)
+    contracts.check_facts(study, all_rows)
+    whole = complete(source, study, types, all_rows, by_running)
+    kept = all_rows if whole is source else facts(whole, study, types)
+    if not kept.rows:
+        raise contracts.nothing_left(study)
+    contracts.check_facts(study, kept)
+    first = study.decision.primary
+    problem = Streamed(study, first, "default", study.options_for(first), whole, types, kept)
+    return problem, all_rows.rows - kept.rows
+
+
+def scanned_hash(source: Any, columns: list[str]) -> str:
+    """SHA-256 of the columns' names and of sums of DuckDB's hashes of the rows, so their order does not matter."""
+    from .scan.stream import quoted
+
+    names = sorted(columns)
+    listed = ", ".join(quoted(name) for name in names)
+    rows, total, mixed = source.one(f"count(*), sum(hash({listed})::hugeint), bit_xor(hash({listed}))")
+    return hashlib.sha256("\x1f".join([*names, str(rows), str(total), str(mixed)]).encode()).hexdigest()
