@@ -13,7 +13,9 @@ from .problem import Problem
 from .study import Study
 
 
-def assemble(study: Study, units: Any, session: Any = None, for_design: bool = False) -> tuple[Any, int]:
+def assemble(
+    study: Study, units: Any, session: Any = None, for_design: bool = False, edges: Any = None
+) -> tuple[Any, int]:
     """The study with its checked, complete rows, and how many rows were left out for missing values.
 
     Parameters
@@ -24,6 +26,8 @@ def assemble(study: Study, units: Any, session: Any = None, for_design: bool = F
         On which the relation can be read again; without it (and for a relation) rows are held in memory.
     for_design : bool
         Keep the rows that only lack an outcome: a density test must see every unit near the cutoff.
+    edges : relation, Arrow table or mapping, optional
+        The network of a study with the role ``edges``: columns source and target.
 
     Returns
     -------
@@ -45,8 +49,11 @@ def assemble(study: Study, units: Any, session: Any = None, for_design: bool = F
     needed = [study.unit, study.running] if by_running and study.running else None
     columns, dropped = contracts.complete_rows(study, columns, needed)
     contracts.check(study, columns)
+    if study.time and study.cross_section is not None:
+        contracts.check_cross_section(study, bool((columns[study.time] == study.cross_section).any()))
     first = study.decision.primary
-    return Problem(study, first, "default", study.options_for(first), columns), dropped
+    network = None if study.edges is None or edges is None else warehouse.read_edges(edges, study.name)
+    return Problem(study, first, "default", study.options_for(first), columns, edges=network), dropped
 
 
 def _warehouse(units: Any, session: Any, study: Study) -> tuple[Any, Any]:
@@ -68,7 +75,7 @@ def _warehouse(units: Any, session: Any, study: Study) -> tuple[Any, Any]:
 
 
 def _streamed(study: Study, connection: Any, data: Any, by_running: bool) -> tuple[Any, int]:
-    from .scan.stream import Source
+    from .scan.stream import Source, quoted
     from .streamed.facts import complete, facts
     from .streamed.problem import Streamed
 
@@ -82,6 +89,9 @@ def _streamed(study: Study, connection: Any, data: Any, by_running: bool) -> tup
     if not kept.rows:
         raise contracts.nothing_left(study)
     contracts.check_facts(study, kept)
+    if study.time and study.cross_section is not None:
+        rows = whole.one(f"count(*) filter (where {quoted(study.time)} = {study.cross_section!r})")[0]
+        contracts.check_cross_section(study, rows > 0)
     first = study.decision.primary
     problem = Streamed(study, first, "default", study.options_for(first), whole, types, kept)
     return problem, all_rows.rows - kept.rows

@@ -90,7 +90,8 @@ def design(name: str, block: Mapping[str, Any] | None, units: Any, session: Any 
     module, function = where.split(":")
     module = module if isinstance(problem, Problem) else f"streamed.{function}"
     try:
-        rows = getattr(importlib.import_module(f"estimators.{module}"), function)(problem)
+        own = problem.for_run(problem.study.decision.primary, "default")
+        rows = getattr(importlib.import_module(f"estimators.{module}"), function)(own)
     except Exception as bad:  # a metric without a row fails its gate; this row tells why there is none
         reason = str(bad) if isinstance(bad, Refusal) else f"{type(bad).__name__}: {bad}"
         rows = [DesignRow(None, "design", "overall", None, f"the design could not be examined: {reason}")]
@@ -104,6 +105,7 @@ def estimate(
     scores: Any = None,
     gates: Any = None,
     session: Any = None,
+    edges: Any = None,
 ) -> pa.Table:
     """The effects table: one row an estimator, specification, estimand and term.
 
@@ -118,6 +120,8 @@ def estimate(
         The judged gates; what they block is a refusal row. None means that nothing is blocked.
     session : DuckDB connection, optional
         What dbt hands a model; with it, units above the study's ``row_budget`` are streamed and never held.
+    edges : relation or table with the columns source and target, optional
+        The network that the role ``edges`` names.
 
     Returns
     -------
@@ -130,7 +134,7 @@ def estimate(
     except StudyError as bad:
         return table([_declaration_row(name, block, bad)], EFFECTS_SCHEMA)
     try:
-        problem, dropped = assemble(study, units, session)
+        problem, dropped = assemble(study, units, session, edges=edges)
     except StudyError as bad:
         return table(_refuse_all(study, bad), EFFECTS_SCHEMA)
     judged = [] if gates is None else warehouse.rows(gates)
@@ -152,19 +156,14 @@ def estimate(
 def _reuse(problem: Any, scores: Any) -> None:
     """Put the nuisances of a scores table into the cache, if it was made from this declaration and these data."""
     names = ["unit_id", "spec_hash", "data_hash", "fold", "propensity_crossfit", "mu0", "mu1"]
-    # In a panel a unit has several rows, and nothing in the table tells them apart.
-    if (
-        not isinstance(problem, Problem)
-        or scores is None
-        or problem.study.time
-        or not set(names) <= set(warehouse.available(scores))
-    ):
+    if not isinstance(problem, Problem) or scores is None or not set(names) <= set(warehouse.available(scores)):
         return
+    own = problem.for_run("ope", "default")
     got = warehouse.read(scores, names, ["unit_id"], problem.study.name)
     made_from = (problem.study.spec_hash(), problem.data_hash())
-    if set(zip(got["spec_hash"], got["data_hash"], strict=True)) == {made_from} and len(got["fold"]) == problem.n:
+    if set(zip(got["spec_hash"], got["data_hash"], strict=True)) == {made_from} and len(got["fold"]) == own.n:
         shared = Nuisances(got["fold"].astype(np.int64), got["propensity_crossfit"], got["mu0"], got["mu1"])
-        problem.cache[nuisance_key(problem.options)] = shared
+        own.cache[nuisance_key(own.options)] = shared
 
 
 def _runs(problem: Any, estimator: Estimator, gates: list[Any], dropped: int) -> Iterable[list[dict[str, Any]]]:

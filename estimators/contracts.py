@@ -36,8 +36,8 @@ class Facts:
     rows, nameless, repeats : int
         Rows, rows without a unit, and rows that repeat another's unit (and period).
     columns : mapping of name to ColumnFacts
-    levels : tuple of float
-        Distinct values of the treatment in ascending order; at most a few more than ten, which is enough to judge.
+    levels, samples : tuple of float
+        Distinct values of the treatment and of the sample in ascending order; at most eleven, which is enough to judge.
     """
 
     rows: int
@@ -45,6 +45,7 @@ class Facts:
     repeats: int
     columns: Mapping[str, ColumnFacts]
     levels: tuple[float, ...] = ()
+    samples: tuple[float, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -63,7 +64,7 @@ def treatment_kind(study: Study, columns: Columns) -> str | None:
     """``binary`` (exactly 0 and 1), ``continuous`` (more than two values) or None without a treatment."""
     if study.treatment is None:
         return None
-    levels = set(_levels(columns[study.treatment]))
+    levels = set(_levels(columns, study.treatment))
     return "binary" if levels <= {0.0, 1.0} else "continuous"
 
 
@@ -71,21 +72,26 @@ def facts_of(study: Study, columns: Columns) -> Facts:
     """The facts of rows in memory."""
     unit = columns[study.unit]
     keys = [unit.tolist()] + ([columns[study.time].tolist()] if study.time else [])
-    named = {name: _column_facts(columns[name]) for _, name, _ in roles(study)}
-    # Text has no order with numbers; a treatment that holds any is refused before its levels are asked.
-    numeric = study.treatment is not None and columns[study.treatment].dtype != object
-    levels = _levels(columns[study.treatment]) if study.treatment is not None and numeric else ()
+    gaps = target_gaps(study)
+    source = columns[study.sample] != 0 if study.sample else None
+    named = {name: _column_facts(columns[name], source if name in gaps else None) for _, name, _ in roles(study)}
     repeats = len(unit) - len(set(zip(*keys, strict=True)))
-    return Facts(len(unit), int(is_missing(unit).sum()), repeats, named, tuple(levels))
+    levels, samples = (_levels(columns, name) for name in (study.treatment, study.sample))
+    return Facts(len(unit), int(is_missing(unit).sum()), repeats, named, levels, samples)
 
 
-def _levels(values: np.ndarray) -> list[float]:
-    return np.unique(values[~is_missing(values)]).tolist()
+def _levels(columns: Columns, name: str | None) -> tuple[float, ...]:
+    """Text has no order with numbers; a column that holds any is refused before its levels are asked."""
+    if name is None or columns[name].dtype == object:
+        return ()
+    values = columns[name]
+    return tuple(np.unique(values[~is_missing(values)]).tolist())
 
 
-def _column_facts(values: np.ndarray) -> ColumnFacts:
+def _column_facts(values: np.ndarray, counted: np.ndarray | None = None) -> ColumnFacts:
+    """Facts of a column; missing values count in the rows ``counted``, which hold all by default."""
     missing = is_missing(values)
-    count = int(missing.sum())
+    count = int(missing.sum() if counted is None else (missing & counted).sum())
     if values.dtype == object:
         return ColumnFacts(count, next((repr(v) for v in values if v is not None), "''"), False, 0.0)
     infinite = bool(np.isinf(values).any())
@@ -112,6 +118,8 @@ def check_facts(study: Study, facts: Facts) -> None:
             study.name, "the units have no rows", "Check the raw file and the filters of staging and units"
         )
     _check_keys(study, facts)
+    # Before the columns: it tells in which rows a missing outcome is a gap.
+    _check_sample(study, facts)
     for role, name, text_allowed in roles(study):
         _check_column(study, role, name, facts.columns[name], facts.rows, text_allowed)
     _check_treatment(study, facts.levels)
@@ -137,7 +145,10 @@ def complete_rows(study: Study, columns: Columns, needed: list[str] | None = Non
         If no row is left.
     """
     needed = needed_columns(study) if needed is None else [name for name in needed if name != study.cohort]
-    keep = ~np.any([is_missing(columns[name]) for name in needed], axis=0)
+    target = columns[study.sample] == 0 if study.sample else np.zeros(len(columns[study.unit]), dtype=bool)
+    gaps = target_gaps(study)
+    missing = [is_missing(columns[name]) & ~(target if name in gaps else False) for name in needed]
+    keep = ~np.any(missing, axis=0)
     if not keep.any():
         raise nothing_left(study)
     return {name: values[keep] for name, values in columns.items()}, int((~keep).sum())
@@ -146,12 +157,24 @@ def complete_rows(study: Study, columns: Columns, needed: list[str] | None = Non
 def roles(study: Study) -> list[tuple[str, str, bool]]:
     """Role, column and whether it may hold text, of all columns in which NULL is a gap."""
     roles = [("outcome", study.outcome), ("treatment", study.treatment), ("time", study.time)]
-    roles += [("running", study.running), ("weight", study.weight), ("fold", study.fold)]
-    roles += [("instrument", name) for name in study.instruments]
+    roles += [("running", study.running), ("weight", study.weight), ("fold", study.fold), ("sample", study.sample)]
+    roles += [("mediator", study.mediator), ("dose", study.dose), ("exposure", study.exposure)]
+    roles += [("logged propensity", study.logged_propensity), *(("instrument", name) for name in study.instruments)]
     out = [(role, name, False) for role, name in roles if name]
+    controls = (*study.negative_control_exposures, *study.negative_control_outcomes)
     for term in study.terms():
-        out += [("covariate", name, name not in numeric_columns_of(term)) for name in columns_of(term)]
-    return out + ([("cluster", study.cluster, True)] if study.cluster else [])
+        role = "negative control" if term in controls else "covariate"
+        out += [(role, name, name not in numeric_columns_of(term)) for name in columns_of(term)]
+    return out + [(role, name, True) for role, name in (("cluster", study.cluster), ("arm", study.arms)) if name]
+
+
+def target_gaps(study: Study) -> tuple[str, ...]:
+    """Columns that units of the target population (``sample`` 0) need not have: all but unit and covariates."""
+    if study.sample is None:
+        return ()
+    known = {study.unit, study.time, study.cluster, study.weight, study.fold, study.sample}
+    known |= {name for term in study.terms() for name in columns_of(term)}
+    return tuple(name for name in study.columns() if name not in known)
 
 
 def _check_keys(study: Study, facts: Facts) -> None:
@@ -179,6 +202,20 @@ def _check_column(study: Study, role: str, name: str, facts: ColumnFacts, rows: 
     if facts.missing and study.missing == "refuse":
         mend = "Filter or fill them in the units, or declare `missing: drop` to leave those rows out"
         raise StudyError(study.name, f"{role} '{name}' is NULL in {facts.missing} rows", mend)
+
+
+def check_cross_section(study: Study, has_rows: bool) -> None:
+    """Refuse a period for one-row-a-unit estimators in which no row lies."""
+    if not has_rows:
+        mend = "Declare a period that the units have, or leave it out for the last one"
+        raise StudyError(study.name, f"no row lies in the period cross_section: {study.cross_section:g}", mend)
+
+
+def _check_sample(study: Study, facts: Facts) -> None:
+    if study.sample is not None and facts.samples and set(facts.samples) != {0.0, 1.0}:
+        listed = ", ".join(f"{v:g}" for v in facts.samples)
+        mend = "Code units of the study as 1 and units of the target population as 0, with some of each"
+        raise StudyError(study.name, f"sample '{study.sample}' has the values {listed}", mend)
 
 
 def _check_treatment(study: Study, levels: tuple[float, ...]) -> None:

@@ -12,12 +12,19 @@ from .registry import BY_NAME, Option
 from .study import Decision, Study
 from .terms import columns_of
 
-DESIGNS = ("experiment", "observational", "iv", "rd", "panel", "synthetic_control")
+DESIGNS = ("experiment", "observational", "iv", "rd", "panel", "synthetic_control", "its", "network")
 
 _TEXT_KEYS = ("question", "population", "outcome_unit", "treatment_unit", "notes")
-_COLUMN_ROLES = ("outcome", "treatment", "unit", "time", "cohort", "cluster", "weight", "running", "fold")
-_LIST_ROLES = ("covariates", "instruments")
-_NUMBER_KEYS = ("cutoff", "allocation", "value_per_unit", "cost_per_unit")
+_COLUMN_ROLES = (
+    "outcome", "treatment", "unit", "time", "cohort", "cluster", "weight", "running", "fold", "mediator", "dose",
+    "sample", "arms", "exposure", "logged_propensity", "edges",
+)  # fmt: skip
+_LIST_ROLES = (
+    "covariates", "instruments", "effect_modifiers", "negative_control_exposures", "negative_control_outcomes",
+)  # fmt: skip
+_NUMBER_KEYS = (
+    "cutoff", "allocation", "value_per_unit", "cost_per_unit", "intervention_time", "cross_section",
+)  # fmt: skip
 _DECISION_KEYS = ("primary", "estimand", "term", "specification", "desired_direction", "minimum_effect")
 _SHARED_OPTIONS = ("propensity", "outcome", "folds")
 
@@ -251,5 +258,21 @@ class Declaration:
             for role, name in (("outcome", study.outcome), ("treatment", study.treatment)):
                 if name in columns_of(term):
                     raise self._error(f"the {role} '{name}' is also in the term '{term}'", "Drop that term")
-        if study.outcome in (study.running, study.weight, study.time, study.cohort, *study.instruments):
+        others = (study.running, study.weight, study.time, study.cohort, study.mediator, study.dose, study.sample)
+        if study.outcome in (*others, study.arms, study.exposure, study.logged_propensity, *study.instruments):
             raise self._error(f"the outcome '{study.outcome}' has a second role", "Give each its own column")
+        self._check_covariates(study)
+
+    def _check_covariates(self, study: Study) -> None:
+        """What is caused by treatment, or stands for a hidden confounder, is no covariate."""
+        columns = {c for term in study.covariates for c in columns_of(term)}
+        controls = (*study.negative_control_exposures, *study.negative_control_outcomes)
+        apart = {"mediator": [study.mediator], "sample": [study.sample]}
+        apart["negative control"] = [c for term in controls for c in columns_of(term)]
+        for role, names in apart.items():
+            for name in names:
+                if name in columns:
+                    raise self._error(f"the {role} '{name}' is also a covariate", "Drop it from the covariates")
+        both = set(study.negative_control_exposures) & set(study.negative_control_outcomes)
+        if both:
+            raise self._error(f"'{min(both)}' is a negative control of both kinds", "Give each its own columns")

@@ -13,6 +13,7 @@ from .contracts import treatment_kind
 from .errors import Refusal
 from .folds import md5_folds
 from .nuisance import BinaryFit, crossfit_propensity, fit_binary, outcome_regressions
+from .registry import BY_NAME
 from .study import Options, Study
 from .terms import Matrix, matrix
 from .warehouse import Columns, data_hash
@@ -40,7 +41,11 @@ class Problem:
     columns : mapping of name to ndarray of shape (n,)
         Complete rows in the order of the unit.
     cache : dict
-        Shared by the runs of one study, so that nothing is fitted twice.
+        Shared by the runs of one study that read the same rows, so that nothing is fitted twice.
+    edges : mapping of ``source`` and ``target`` to ndarray of shape (edges,), optional
+        Labels of units, where the study declares a network.
+    views : dict
+        The rows and the cache of each kind of estimator (`Estimator.reads`), shared by all runs.
     """
 
     study: Study
@@ -49,11 +54,23 @@ class Problem:
     options: Options
     columns: Columns
     cache: dict[Hashable, Any] = field(default_factory=dict)
+    edges: Columns | None = None
+    views: dict[str, tuple[Columns, dict[Hashable, Any]]] = field(default_factory=dict)
 
     def for_run(self, estimator: str, specification: str) -> Problem:
-        """The same data and cache for another estimator."""
-        options = self.study.options_for(estimator, specification)
-        return dataclasses.replace(self, estimator=estimator, specification=specification, options=options)
+        """The rows that another estimator reads, and the cache of all that read them."""
+        columns, cache = self._view(BY_NAME[estimator].reads)
+        return dataclasses.replace(
+            self, estimator=estimator, specification=specification,
+            options=self.study.options_for(estimator, specification), columns=columns, cache=cache,
+        )  # fmt: skip
+
+    def _view(self, reads: str) -> tuple[Columns, dict[Hashable, Any]]:
+        every = self.views.setdefault("all", (self.columns, self.cache))
+        if reads not in self.views:
+            keep = rows_read(self.study, every[0], reads)
+            self.views[reads] = every if keep is None else ({k: v[keep] for k, v in every[0].items()}, {})
+        return self.views[reads]
 
     @property
     def n(self) -> int:
@@ -100,9 +117,10 @@ class Problem:
 
     def data_hash(self) -> str:
         """SHA-256 of the columns, taken once: it stamps every row and tells whether scores are of these data."""
-        if "data_hash" not in self.cache:
-            self.cache["data_hash"] = data_hash(self.columns)
-        return self.cache["data_hash"]
+        columns, cache = self.views.setdefault("all", (self.columns, self.cache))
+        if "data_hash" not in cache:
+            cache["data_hash"] = data_hash(columns)
+        return cache["data_hash"]
 
     def own(self, option: str) -> Any:
         """One of the estimator's own options."""
@@ -177,6 +195,17 @@ class Problem:
             mu0, mu1 = outcome_regressions(self.y, self.t, xo.values, xo.names, self.products(), fold, self.weights)
             self.cache[key] = Nuisances(fold, e, mu0, mu1)
         return self.cache[key]
+
+
+def rows_read(study: Study, columns: Columns, reads: str) -> np.ndarray | None:
+    """The rows that a kind of estimator reads (`Estimator.reads`): shape (n,), boolean; None for all."""
+    keep = np.ones(len(columns[study.unit]), dtype=bool)
+    if study.time and reads != "panel":
+        times = columns[study.time]
+        keep &= times == (times.max() if study.cross_section is None else study.cross_section)
+    if study.sample and reads != "populations":
+        keep &= columns[study.sample] == 1
+    return None if keep.all() else keep
 
 
 def declared_folds(values: np.ndarray, n_folds: int, name: str) -> np.ndarray:

@@ -66,6 +66,9 @@ class Estimator:
         Whether a declared ``cluster`` is used; otherwise the estimator refuses clustered studies.
     streams : bool
         Whether it also runs on more rows than fit in memory; otherwise it refuses studies above their row budget.
+    reads : str
+        ``units``: one row a unit, those of the study's own population (``sample`` 1) in the period ``cross_section``
+        (default the last). ``panel``: every period. ``populations``: one row a unit, of the target population too.
     """
 
     name: str
@@ -81,6 +84,7 @@ class Estimator:
     weights: bool = True
     clusters: bool = True
     streams: bool = False
+    reads: str = "units"
 
     def load(self) -> Callable[[Problem, str], Result]:
         """The function that estimates: (problem, estimand) to a Result."""
@@ -210,7 +214,7 @@ ESTIMATORS: tuple[Estimator, ...] = (
          "method": Option("dr", ("dr", "reg", "ipw"), "how covariates enter"),
          "covariates": _COVARIATES,
          "bootstrap": Option(1000, int, "multiplier draws behind the simultaneous band")},
-        weights=False,
+        weights=False, reads="panel",
     ),
     Estimator(
         "synthetic_control", "panel.synthetic_control:synthetic_control", "Synthetic control",
@@ -218,7 +222,7 @@ ESTIMATORS: tuple[Estimator, ...] = (
         "a weighted average of donors would have followed the treated unit", "the pre-period fit is poor",
         "Abadie, Diamond & Hainmueller 2010",
         {"placebo_rmspe_multiple": Option(None, float, "placebos fitted worse than this multiple are left out")},
-        weights=False, clusters=False,
+        weights=False, clusters=False, reads="panel",
     ),
 )  # fmt: skip
 

@@ -43,8 +43,8 @@ def score_table(problem: Problem) -> pa.Table:
     from .selection_on_observables import ope, psm, stratification
     from .selection_on_observables.ipw import balancing_weights
 
+    problem = own = problem.for_run("ope", "default")
     t = problem.t
-    own = problem.for_run("ope", "default")
     e = own.propensity().probability
     nuisances = own.nuisances()
     columns: dict[str, np.ndarray | None] = {

@@ -77,6 +77,18 @@ class Study:
     instruments: tuple[str, ...] = ()
     running: str | None = None
     cutoff: float | None = None
+    mediator: str | None = None
+    dose: str | None = None
+    sample: str | None = None
+    arms: str | None = None
+    exposure: str | None = None
+    logged_propensity: str | None = None
+    negative_control_exposures: tuple[str, ...] = ()
+    negative_control_outcomes: tuple[str, ...] = ()
+    effect_modifiers: tuple[str, ...] = ()
+    edges: str | None = None
+    intervention_time: float | None = None
+    cross_section: float | None = None
     allocation: float | None = None
     population: str | None = None
     outcome_unit: str | None = None
@@ -148,7 +160,8 @@ class Study:
 
     def terms(self) -> list[str]:
         """Every term of the declaration: covariates, benchmarks, and those of options and specifications."""
-        terms = [*self.covariates, *self.benchmark_covariates]
+        terms = [*self.covariates, *self.benchmark_covariates, *self.effect_modifiers]
+        terms += [*self.negative_control_exposures, *self.negative_control_outcomes]
         for layer in (self.options, *self.specifications.values()):
             terms += _terms_in(layer)
         return unique(terms)
@@ -156,7 +169,8 @@ class Study:
     def columns(self) -> list[str]:
         """Every raw column that the study reads, the unit first."""
         names = [self.unit, self.outcome, self.treatment, self.time, self.cohort]
-        names += [self.cluster, self.weight, self.running, self.fold, *self.instruments]
+        names += [self.cluster, self.weight, self.running, self.fold, self.mediator, self.dose, self.sample]
+        names += [self.arms, self.exposure, self.logged_propensity, *self.instruments]
         return unique([n for n in names if n] + [c for term in self.terms() for c in columns_of(term)])
 
     def as_dict(self) -> dict[str, Any]:

@@ -57,6 +57,24 @@ def read(relation: Any, wanted: Iterable[str], order_by: Iterable[str], study: s
     return {name: _ids(table.column(name)) if name in keys[:1] else _array(table.column(name)) for name in wanted}
 
 
+def read_edges(relation: Any, study: str) -> Columns:
+    """The columns ``source`` and ``target`` of a network: labels of units, as `read` gives them; rows without NULL.
+
+    Raises
+    ------
+    StudyError
+        If a column is absent.
+    """
+    names = ["source", "target"]
+    absent = [name for name in names if name not in available(relation)]
+    if absent:
+        raise StudyError(study, f"column '{absent[0]}' is not in the edges", "Name their columns source and target")
+    table = as_table(relation, names, study, names)
+    columns = {name: _ids(table.column(name)) for name in names}
+    whole = np.array([a is not None and b is not None for a, b in zip(*columns.values(), strict=True)], dtype=bool)
+    return {name: values[whole] for name, values in columns.items()}
+
+
 def check_columns(wanted: list[str], have: list[str], study: str) -> None:
     """Raise StudyError for the first wanted column that is not there."""
     missing = [name for name in wanted if name not in have]

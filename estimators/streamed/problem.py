@@ -13,11 +13,13 @@ from ..assemble import scanned_hash
 from ..contracts import Facts
 from ..errors import Refusal
 from ..moments import Moments
+from ..registry import BY_NAME
 from ..scan import columns as scan_columns
 from ..scan import moments_scan
 from ..scan.stream import Column, Plan, Source, quoted
 from ..study import Options, Study
 from ..terms import unique
+from .facts import facts as facts_of
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,9 @@ class Streamed:
     facts : Facts
         Of the complete rows.
     cache : dict
-        Shared by the runs of one study, so that nothing is scanned or fitted twice.
+        Shared by the runs of one study that read the same rows, so that nothing is scanned or fitted twice.
+    views : dict
+        The rows, their facts and the cache of each kind of estimator (`Estimator.reads`), shared by all runs.
     """
 
     study: Study
@@ -48,11 +52,23 @@ class Streamed:
     types: Mapping[str, str]
     facts: Facts
     cache: dict[Hashable, Any] = field(default_factory=dict)
+    views: dict[str, tuple[Source, Facts, dict[Hashable, Any]]] = field(default_factory=dict)
 
     def for_run(self, estimator: str, specification: str) -> Streamed:
-        """The same data and cache for another estimator."""
-        options = self.study.options_for(estimator, specification)
-        return dataclasses.replace(self, estimator=estimator, specification=specification, options=options)
+        """The rows that another estimator reads, and the cache of all that read them."""
+        source, facts, cache = self._view(BY_NAME[estimator].reads)
+        return dataclasses.replace(
+            self, estimator=estimator, specification=specification,
+            options=self.study.options_for(estimator, specification), source=source, facts=facts, cache=cache,
+        )  # fmt: skip
+
+    def _view(self, reads: str) -> tuple[Source, Facts, dict[Hashable, Any]]:
+        every = self.views.setdefault("all", (self.source, self.facts, self.cache))
+        if reads not in self.views:
+            source = rows_read(every[0], self.study, reads)
+            same = source is every[0]
+            self.views[reads] = every if same else (source, facts_of(source, self.study, self.types), {})
+        return self.views[reads]
 
     @property
     def n(self) -> int:
@@ -72,9 +88,10 @@ class Streamed:
 
     def data_hash(self) -> str:
         """Of the columns, whatever the order of the rows; taken once."""
-        if "data_hash" not in self.cache:
-            self.cache["data_hash"] = scanned_hash(self.source, self.study.columns())
-        return self.cache["data_hash"]
+        source, _, cache = self.views.setdefault("all", (self.source, self.facts, self.cache))
+        if "data_hash" not in cache:
+            cache["data_hash"] = scanned_hash(source, self.study.columns())
+        return cache["data_hash"]
 
     def own(self, option: str) -> Any:
         """One of the estimator's own options."""
@@ -121,9 +138,26 @@ class Streamed:
     def fold(self) -> str:
         """SQL of a row's fold: a declared column, or the md5 of its unit (of its cluster, where one is declared)."""
         if self.study.fold is not None and self.n_folds == self.study.folds:
+            self._check_folds(self.study.fold)
             return f"{quoted(self.study.fold)}::utinyint"
         key = self.study.cluster or self.study.unit
         return scan_columns.fold(key, self.types[key], self.n_folds, self.study.seed)
+
+    def _check_folds(self, name: str) -> None:
+        """Refuse as `estimators.problem.declared_folds` does; asked once."""
+        if "fold" not in self.cache:
+            k, n = quoted(name), self.n_folds
+            whole, levels, any_level = self.source.one(
+                f"bool_and({k} between 0 and {n - 1} and {k} = trunc({k})), count(distinct {k}), any_value({k})"
+            )
+            self.cache["fold"] = (whole, levels, any_level)
+        whole, levels, any_level = self.cache["fold"]
+        if not whole:
+            reason = f"the fold '{name}' has values other than 0 to {self.n_folds - 1}"
+            raise Refusal(reason, "Mend the column, or declare `folds:` as many as it has")
+        if self.n_folds > 1 and levels == 1:
+            reason = f"the fold '{name}' is {int(any_level)} in every row"
+            raise Refusal(reason, "Mend the column, or declare `folds: 1`")
 
     def treated(self) -> str:
         """SQL of a binary treatment as 0 or 1."""
@@ -184,3 +218,16 @@ class Streamed:
     def arm(self, arm: int) -> Moments:
         """`moments` of one arm of a binary treatment, a fold each."""
         return self.moments().only(*range(arm, 2 * self.n_folds, 2))
+
+
+def rows_read(source: Source, study: Study, reads: str) -> Source:
+    """The rows that a kind of estimator reads, as `estimators.problem.rows_read` picks them."""
+    if study.time and reads != "panel":
+        time = quoted(study.time)
+        period = study.cross_section
+        if period is None:
+            period = source.one(f"max({time})::double")[0]
+        source = source.kept(f"{time} = {float(period)!r}")
+    if study.sample and reads != "populations":
+        source = source.kept(f"{quoted(study.sample)} = 1")
+    return source

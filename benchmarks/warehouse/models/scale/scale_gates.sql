@@ -1,0 +1,6 @@
+{{ cqox.study_gates(
+    study='scale',
+    block=config.meta_get('study', {}),
+    units=ref('scale_units'),
+    scores=ref('scale_scores')
+) }}
