@@ -1,15 +1,37 @@
-"""Write seeds/estimator_catalogue.csv from the registry: what each estimator needs, gives and assumes, for SQL."""
+"""Write what the registry knows: seeds/estimator_catalogue.csv for SQL, docs/estimators.md for people."""
 
 from __future__ import annotations
 
 import csv
 import io
 from pathlib import Path
+from typing import Any
 
-from estimators.registry import ESTIMATORS, NAIVE
+from estimators.registry import ESTIMATORS, NAIVE, Estimator
 
-SEED = Path(__file__).resolve().parents[1] / "seeds" / "estimator_catalogue.csv"
+ROOT = Path(__file__).resolve().parents[1]
+SEED, PAGE = ROOT / "seeds" / "estimator_catalogue.csv", ROOT / "docs" / "estimators.md"
 COLUMNS = ("estimator", "title", "needs", "treatment", "estimands", "assumptions", "when_not", "source", "is_naive")
+
+HEAD = """# The estimators
+
+Written from estimators/registry.py by `python -m commands.catalogue`; a test keeps it so. Every estimator whose roles a
+study declares runs. Options stand in the study block, `options: {ipw: {trim: 0.05}}`; `propensity`, `outcome` and
+`folds` there are shared by the estimators that use them:
+
+| shared option | default | meaning |
+|---|---|---|
+| `propensity: {link, covariates}` | `logit`, the study's covariates | the propensity model; `logit` or `probit` |
+| `outcome: {covariates, interactions}` | the study's covariates, `all` | the outcome regression; `all` fits each \
+arm, `none` adds the treatment, a list of terms multiplies those with it |
+| `folds` | `5` | cross-fitting; 1 means none |
+
+"""
+READS = {
+    "units": "one row a unit",
+    "panel": "all periods of each unit",
+    "populations": "one row a unit, of both populations",
+}
 
 
 def catalogue() -> str:
@@ -24,6 +46,45 @@ def catalogue() -> str:
     return out.getvalue()
 
 
+def page() -> str:
+    """The page's text: a table of all, then a section each."""
+    rows = [
+        f"| [`{e.name}`](#{e.name}) | {e.title} | {', '.join(e.estimands)} | {_listed(e.needs)} |" for e in ESTIMATORS
+    ]
+    table = "\n".join(["| estimator | method | estimands | roles that it needs |", "|---|---|---|---|", *rows])
+    return HEAD + table + "\n\n" + "\n".join(_section(e) for e in ESTIMATORS)
+
+
+def _section(e: Estimator) -> str:
+    yes_no = {True: "yes", False: "no: it refuses"}
+    treatment = {"any": "binary or continuous", None: "none"}.get(e.treatment, e.treatment)
+    lines = [
+        f"## {e.name}", "", f"{e.title}. Estimands: {', '.join(e.estimands)}. Source: {e.source}.", "",
+        f"- Needs: {_listed(e.needs)}. Treatment: {treatment}. Reads {READS[e.reads]}.",
+        f"- Assumes: {e.assumptions}.", f"- Not when: {e.when_not}.",
+        f"- Sampling weights: {yes_no[e.weights]}. Clusters: {yes_no[e.clusters]}. "
+        f"Above the study's `row_budget`: {'streams' if e.streams else 'refuses'}.", "",
+    ]  # fmt: skip
+    if e.options:
+        lines += ["| option | default | allowed | meaning |", "|---|---|---|---|"]
+        lines += [
+            f"| `{name}` | `{_shown(option.default)}` | {option.describe()} | {option.meaning} |"
+            for name, option in e.options.items()
+        ]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _shown(value: Any) -> str:
+    """A default as YAML writes it."""
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
 if __name__ == "__main__":
     SEED.write_text(catalogue())
-    print(f"{SEED.name}: {len(ESTIMATORS)} estimators")
+    PAGE.write_text(page())
+    print(f"{SEED.name}, {PAGE.name}: {len(ESTIMATORS)} estimators")

@@ -4,12 +4,16 @@ import importlib
 
 import pytest
 
-from commands.catalogue import SEED, catalogue
+from commands.catalogue import PAGE, SEED, catalogue, page
 from estimators.registry import ESTIMATORS
 
 
 def test_seed_is_the_registry():
     assert SEED.read_text() == catalogue(), "run `python -m commands.catalogue`"
+
+
+def test_page_is_the_registry():
+    assert PAGE.read_text() == page(), "run `python -m commands.catalogue`"
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: e.name)
