@@ -42,6 +42,14 @@ def panel(**changed: Any) -> Columns:
     return {**columns, **changed}
 
 
+def two_populations(**changed: Any) -> Columns:
+    """Units that balance in the second of two periods only, and ten of a target population without an outcome."""
+    now, before = units(), units(x=UNBALANCED)
+    columns = {name: before[name] + now[name] for name in now} | {"wave": [1] * 80 + [2] * 80, "inside": [1] * 160}
+    target = {"unit_id": list(range(100, 110)), "x": [9.0] * 10, "wave": [2] * 10, "inside": [0] * 10}
+    return {name: values + target.get(name, [None] * 10) for name, values in {**columns, **changed}.items()}
+
+
 def metric(name: str, value: float | None, reason: str = "measured", estimator: str | None = None) -> Columns:
     """A design table of one row."""
     return {
@@ -60,6 +68,7 @@ def first(n: int, value: Any, rest: list[Any]) -> list[Any]:
     return [value] * n + rest[n:]
 
 
+TWO = {"time": "wave", "sample": "inside"}
 X, Y = units()["x"], units()["y"]
 NOISE = [float(e) for e in np.random.default_rng(1).normal(size=80)]
 UNBALANCED = moved(X, 0.3)
@@ -90,6 +99,10 @@ STUDIES: dict[str, dict[str, Any]] = {
     "panel": {"units": panel(), "block": PANEL},
     "repeated_period": {"units": panel(year=[2000, 2000] + [2000, 2001] * 3), "block": PANEL},
     "no_cohort_at_all": {"units": panel(cohort=[None] * 8), "block": PANEL},
+    # one row a unit, of the study's own population
+    "last_wave": {"units": two_populations(), "scores": scores(), "declares": TWO},
+    "first_wave": {"units": two_populations(), "scores": scores(), "declares": {**TWO, "cross_section": 1}},
+    "null_in_the_study": {"units": two_populations(y=first(3, None, Y * 2)), "declares": TWO},
     # balance
     "unbalanced": {"units": units(x=UNBALANCED), "scores": scores()},
     "unbalanced_undone": {"units": units(x=UNBALANCED), "scores": scores(weight_ipw_att=UNDOING)},

@@ -1,7 +1,7 @@
 {# marts.build_log: append-only, one row a node a build, each row's hash taken over the row before it. #}
 
 {% macro build_log_relation() %}
-    {{ return(api.Relation.create(database=target.database, schema='marts', identifier='build_log')) }}
+    {{ return(api.Relation.create(database=target.database or none, schema='marts', identifier='build_log')) }}
 {% endmacro %}
 
 {% macro build_log_columns() %}

@@ -47,6 +47,11 @@
     {% endif %}
     {# Never-treated units have no cohort, and `missing: drop` leaves rows out: there only a column without a value breaks. #}
     {% set lenient = role == 'cohort' or block.get('missing') == 'drop' %}
+    {# A unit of the target population need not have an outcome. #}
+    {% set gap = adapter.quote(name) ~ ' is null' %}
+    {% if name in cqox.target_gaps(block) %}
+        {% set gap = gap ~ ' and coalesce(' ~ adapter.quote(block['sample']) ~ ', 1) <> 0' %}
+    {% endif %}
     {# Without rows there is one breach, which contract_has_rows tells. #}
     {% set passes = 'nulls < n or n = 0' if lenient else 'nulls = 0' %}
     {{ return(cqox.gate_row(
@@ -54,7 +59,7 @@
         "case when n > 0 and nulls = n then '" ~ role ~ " ''" ~ name ~ "'' is NULL in every row'"
         ~ " else '" ~ role ~ " ''" ~ name ~ "'' is NULL in ' || " ~ cqox.as_text('nulls') ~ " || ' of ' || "
         ~ cqox.as_text('n') ~ " || ' rows' end",
-        source='(select count(*) as n, count(*) - count(' ~ adapter.quote(name) ~ ') as nulls from ' ~ units
+        source='(select count(*) as n, coalesce(sum(case when ' ~ gap ~ ' then 1 else 0 end), 0) as nulls from ' ~ units
             ~ ') as counted'
     )) }}
 {% endmacro %}

@@ -15,20 +15,67 @@
 {# (role, column, text allowed) of everything that a study declares. #}
 {% macro declared_columns(block) %}
     {% set out = [('unit', block.get('unit', 'unit_id'), true)] %}
-    {% for role in ['outcome', 'treatment', 'time', 'running', 'weight'] %}
+    {% for role in [
+        'outcome', 'treatment', 'time', 'running', 'weight', 'fold', 'sample', 'mediator', 'dose', 'exposure',
+        'logged_propensity'
+    ] %}
         {% if block.get(role) %}{% do out.append((role, block[role], false)) %}{% endif %}
     {% endfor %}
-    {% for role in ['cohort', 'cluster'] %}
+    {% for role in ['cohort', 'cluster', 'arms'] %}
         {% if block.get(role) %}{% do out.append((role, block[role], true)) %}{% endif %}
     {% endfor %}
     {% for name in block.get('instruments') or [] %}{% do out.append(('instrument', name, false)) %}{% endfor %}
-    {% for term in block.get('covariates') or [] %}
-        {% for part in term.split(':') %}
-            {% for name in cqox.columns_of_terms([part]) %}
-                {% do out.append(('covariate', name, (part | trim).startswith('C('))) %}
+    {% for role, label in [
+        ('covariates', 'covariate'), ('effect_modifiers', 'effect modifier'),
+        ('negative_control_exposures', 'negative control'), ('negative_control_outcomes', 'negative control')
+    ] %}
+        {% for term in block.get(role) or [] %}
+            {% for part in term.split(':') %}
+                {% for name in cqox.columns_of_terms([part]) %}
+                    {% do out.append((label, name, (part | trim).startswith('C('))) %}
+                {% endfor %}
             {% endfor %}
         {% endfor %}
     {% endfor %}
+    {{ return(out) }}
+{% endmacro %}
+
+{#
+    The rows that one-row-a-unit estimators read: the period cross_section (the last by default), and the study's own
+    population where a target population stands beside it. A relation, or a query in brackets that wants an alias.
+#}
+{% macro rows_of_units(block, units) %}
+    {% set conditions = [] %}
+    {% if block.get('time') and block.get('cross_section') is not none %}
+        {% do conditions.append(adapter.quote(block['time']) ~ ' = ' ~ block['cross_section']) %}
+    {% elif block.get('time') %}
+        {% do conditions.append(
+            adapter.quote(block['time']) ~ ' = (select max(' ~ adapter.quote(block['time']) ~ ') from ' ~ units ~ ')'
+        ) %}
+    {% endif %}
+    {% if block.get('sample') %}{% do conditions.append(adapter.quote(block['sample']) ~ ' = 1') %}{% endif %}
+    {{ return(
+        '(select * from ' ~ units ~ ' where ' ~ conditions | join(' and ') ~ ')' if conditions else units | string
+    ) }}
+{% endmacro %}
+
+{# Columns that units of the target population (sample 0) need not have, as estimators/contracts.py target_gaps. #}
+{% macro target_gaps(block) %}
+    {% set known = [block.get('unit', 'unit_id')] %}
+    {% for role in ['time', 'cluster', 'weight', 'fold', 'sample'] %}
+        {% if block.get(role) %}{% do known.append(block[role]) %}{% endif %}
+    {% endfor %}
+    {% for role in [
+        'covariates', 'effect_modifiers', 'negative_control_exposures', 'negative_control_outcomes'
+    ] %}
+        {% do known.extend(cqox.columns_of_terms(block.get(role))) %}
+    {% endfor %}
+    {% set out = [] %}
+    {% if block.get('sample') %}
+        {% for role, name, text_allowed in cqox.declared_columns(block) %}
+            {% if name not in known %}{% do out.append(name) %}{% endif %}
+        {% endfor %}
+    {% endif %}
     {{ return(out) }}
 {% endmacro %}
 

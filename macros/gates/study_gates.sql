@@ -11,13 +11,14 @@
     {% set present = cqox.units_columns(units) %}
     {% set parts = [cqox.gate_contract(study, block, units, present)] %}
     {% set intact = cqox.unreadable_columns(block, present) | length == 0 %}
+    {% set own = cqox.rows_of_units(block, units) %}
     {% if intact and scores is not none %}
-        {% do parts.append(cqox.gate_balance(block, units, scores)) %}
+        {% do parts.append(cqox.gate_balance(block, own, scores)) %}
         {% do parts.append(cqox.gate_overlap(scores)) %}
         {% do parts.append(cqox.gate_effective_sample_size(scores)) %}
     {% endif %}
     {% if intact and block.get('treatment') and block.get('covariates') %}
-        {% do parts.append(cqox.gate_collinearity(block, units)) %}
+        {% do parts.append(cqox.gate_collinearity(block, own)) %}
     {% endif %}
     {% if design is not none %}
         {% do parts.append(cqox.gate_design(block, design)) %}

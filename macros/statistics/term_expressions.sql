@@ -47,7 +47,7 @@
     {% set quoted = adapter.quote(column) %}
     {% set levels = run_query(
         'select ' ~ cqox.as_text(quoted) ~ ' as level from (select distinct ' ~ quoted ~ ' from ' ~ relation
-        ~ ' where ' ~ quoted ~ ' is not null) as levels order by ' ~ quoted
+        ~ ' as observed where ' ~ quoted ~ ' is not null) as levels order by ' ~ quoted
     ).columns[0].values() %}
     {% set out = [] %}
     {% for level in levels %}

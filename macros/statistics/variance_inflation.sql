@@ -15,7 +15,7 @@
             {% for c in columns %}
                 {{ c.sql }} as x{{ loop.index0 }}{{ "," if not loop.last }}
             {% endfor %}
-        from {{ relation }}
+        from {{ relation }} as observed
 
     ),
 

@@ -160,6 +160,16 @@ def test_contract_allows_what_is_declared(judged: Judged, study: str) -> None:
     assert judged.of(study, "contract")
 
 
+def test_gates_judge_the_rows_that_are_estimated(judged: Judged) -> None:
+    assert judged.failed("last_wave", "error") == []
+    assert judged.one("last_wave", "raw_balance")["is_passing"]
+    assert judged.one("last_wave", "contract", subject="y")["value"] == 0
+    assert not judged.one("first_wave", "raw_balance")["is_passing"]
+    assert judged.failed("first_wave", "error") == []
+    assert judged.failed("null_in_the_study", "error") == [("contract", "y")]
+    assert all(row["value"] == pytest.approx(1.0) for row in judged.of("last_wave", "collinearity"))
+
+
 def test_raw_balance_is_information(judged: Judged) -> None:
     row = judged.one("unbalanced", "raw_balance")
     assert (row["is_passing"], row["blocks"], row["severity"]) == (False, False, "info")
