@@ -1,6 +1,6 @@
 # Two commands: `make build` fills the warehouse and writes the report; `make test` checks everything that CI checks.
 .DEFAULT_GOAL := help
-.PHONY: help build test bench lint format report docs clean lock
+.PHONY: help build test bench accepted lint format report docs clean lock
 SHELL := /bin/bash
 PYTHON ?= python3.11
 BIN := .venv/bin
@@ -35,6 +35,10 @@ test: lint
 ROWS ?= 1_000_000
 bench: .venv/installed
 	@$(BIN)/python -m benchmarks.run --rows $(ROWS)
+
+# The reference tests' comparisons as a table: docs/accepted.md
+accepted: .venv/installed
+	@$(BIN)/python -m pytest tests/reference --accepted -q
 
 lint: .venv/installed
 	@echo "== ruff, mypy"

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from accepted import Comparisons
 
 from estimators import contracts, warehouse
 from estimators.problem import Problem
@@ -17,6 +18,8 @@ from estimators.registry import BY_NAME
 from estimators.result import Estimate, Result
 from estimators.study import Study
 
+# What this run compared with references.json; `--accepted` writes it down.
+COMPARISONS = Comparisons()
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 DECISION = {"primary": "regression_adjustment", "estimand": "ATE", "desired_direction": "more", "minimum_effect": 0}
 
@@ -35,7 +38,7 @@ def published(dataset: str, estimator: str, quantity: str, spec: str = "") -> di
     if not path.exists():
         pytest.skip("reference numbers are not here: ../shared/data/references.json")
     rows = [
-        row for row in json.loads(path.read_text())
+        {**row, "row": number} for number, row in enumerate(json.loads(path.read_text()))
         if row["dataset"] == dataset and row["estimator"].startswith(estimator)
         and row["quantity"].startswith(quantity) and spec in row["spec"]
     ]  # fmt: skip
@@ -57,7 +60,16 @@ def assert_published(actual: float | None, row: dict[str, Any], key: str = "valu
     if key == "value" and row["tolerance"] is not None:
         slack = max(slack, row["tolerance"])
     assert actual is not None, f"no number where {expected} was published"
+    COMPARISONS.record(row, key, actual, expected, f"within {slack:.3g}")
     assert abs(actual - expected) <= slack * (1 + 1e-12), f"{actual} is not {expected} within {slack}"
+
+
+def explained(row: dict[str, Any], ours: float | None, why: str, key: str = "value") -> None:
+    """Note in docs/accepted.md a row that is met in another way, or cannot be met, and why.
+
+    The test that calls it asserts what does hold.
+    """
+    COMPARISONS.record(row, key, ours, row[key] if isinstance(row[key], (int, float)) else None, why)
 
 
 def problem(block: dict[str, Any], units: Any, estimator: str, specification: str = "default") -> Problem:

@@ -1,0 +1,16 @@
+"""Options of the tests: ``--accepted`` writes docs/accepted.md from what tests/reference compared."""
+
+from __future__ import annotations
+
+import pytest
+import support
+from accepted import PAGE
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--accepted", action="store_true", help="write docs/accepted.md")
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    if session.config.getoption("--accepted") and exitstatus == 0:
+        PAGE.write_text(support.COMPARISONS.page())
