@@ -1,6 +1,6 @@
 # Two commands: `make build` fills the warehouse and writes the report; `make test` checks everything that CI checks.
 .DEFAULT_GOAL := help
-.PHONY: help build test bench accepted lint format report docs clean lock
+.PHONY: help build test bench accepted calibrate lint format report docs clean lock
 SHELL := /bin/bash
 PYTHON ?= python3.11
 BIN := .venv/bin
@@ -13,7 +13,7 @@ export PYTHONPATH := $(CURDIR)
 help:
 	@echo "make build   fill warehouse.duckdb, gate, estimate, decide, and write the report"
 	@echo "make test    lint, types, unit, reference and build tests: all that CI checks"
-	@echo "make bench   time the scan engine against the cost of reading the data (ROWS=10_000_000)"
+	@echo "make bench   time ours against the cost of reading the data (ROWS=10_000_000; PEERS=1: and against peers)"
 	@echo "make docs    dbt's documentation site in target/"
 
 # A venv knows its own lock: it is made again only when the lock changes.
@@ -31,14 +31,25 @@ test: lint
 	@echo "== pytest"
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
-# Each job in its own process against DuckDB's plain column sums: make bench ROWS=10_000_000
+# Each job in its own process against DuckDB's plain column sums: make bench ROWS=10_000_000, with the peers PEERS=1,
+# all sizes ROWS="1_000_000 10_000_000 50_000_000". Peers have an environment of their own.
 ROWS ?= 1_000_000
-bench: .venv/installed
-	@$(BIN)/python -m benchmarks.run --rows $(ROWS)
+bench: .venv/installed $(if $(PEERS),.venv-peers/installed)
+	@$(BIN)/python -m benchmarks.run --rows $(ROWS) $(if $(PEERS),--peers)
+
+.venv-peers/installed: benchmarks/requirements-peers.txt
+	@echo "== installing the peers into .venv-peers"
+	@$(PYTHON) -m venv .venv-peers
+	@.venv-peers/bin/python -m pip install --disable-pip-version-check --quiet --requirement benchmarks/requirements-peers.txt
+	@touch $@
 
 # The reference tests' comparisons as a table: docs/accepted.md
 accepted: .venv/installed
 	@$(BIN)/python -m pytest tests/reference --accepted -q
+
+# Coverage of every estimator's interval on processes with known truth: about two hours on two cores
+calibrate: .venv/installed
+	@$(BIN)/python -m benchmarks.calibrate
 
 lint: .venv/installed
 	@echo "== ruff, mypy"
