@@ -1,6 +1,6 @@
 # Two commands: `make build` fills the warehouse and writes the report; `make test` checks everything that CI checks.
 .DEFAULT_GOAL := help
-.PHONY: help build test bench accepted calibrate lint format report docs clean lock
+.PHONY: help build test spark bench accepted calibrate lint format report docs clean lock
 SHELL := /bin/bash
 PYTHON ?= python3.11
 BIN := .venv/bin
@@ -14,6 +14,7 @@ help:
 	@echo "make build   fill warehouse.duckdb, gate, estimate, decide, and write the report"
 	@echo "make test    lint, types, unit, reference and build tests: all that CI checks"
 	@echo "make bench   time ours against the cost of reading the data (ROWS=10_000_000; PEERS=1: and against peers)"
+	@echo "make spark   the parity tests with a local Spark, in an environment of its own (400 MB; Java 17)"
 	@echo "make docs    dbt's documentation site in target/"
 
 # A venv knows its own lock: it is made again only when the lock changes.
@@ -30,6 +31,18 @@ build: .venv/installed
 test: lint
 	@echo "== pytest"
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# Spark is 400 MB and not in the lock: an environment of its own, for the tests that compare engines. See docs/engines.md.
+spark: .venv-spark/installed
+	@echo "== pytest tests/parity, with Spark"
+	@.venv-spark/bin/python -m pytest tests/parity
+
+.venv-spark/installed: requirements.lock requirements-spark.txt
+	@command -v java > /dev/null || { echo "Spark needs Java 17"; exit 1; }
+	@echo "== installing into .venv-spark"
+	@$(PYTHON) -m venv .venv-spark
+	@.venv-spark/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements.lock -r requirements-spark.txt
+	@touch $@
 
 # Each job in its own process against DuckDB's plain column sums: make bench ROWS=10_000_000, with the peers PEERS=1,
 # all sizes ROWS="1_000_000 10_000_000 50_000_000". Peers have an environment of their own.

@@ -1,86 +1,85 @@
-"""The jobs that are timed, by name. A job takes the path of the units and returns its estimates.
+"""Our jobs, by name. A job takes the path of the data and returns its estimates.
 
-A peer is one more function here and one more line in JOBS, with the modules that are imported before the clock starts;
-what it needs stands in benchmarks/requirements-peers.txt.
+`moments`, `linear` and `propensity` read the fold from the file, as a study does whose units model has it; ``_md5``
+computes it anew in every scan. Peers are in benchmarks/peers.py.
 """
 
 from __future__ import annotations
 
-import argparse
-import importlib
-import json
 import os
-import resource
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from benchmarks.design import (
+    CLUSTER,
+    COVARIATES,
+    FOLD,
+    FOLDS,
+    INSTRUMENTS,
+    OUTCOME,
+    PANEL,
+    SEED,
+    TREATMENT,
+    UNIT,
+    data_folder,
+)
 from benchmarks.floor import floor
-from benchmarks.generate import CLUSTER, COVARIATES, INSTRUMENTS, OUTCOME, TREATMENT, UNIT
-
-FOLDS, SEED = 5, 20240229
-Numbers = dict[str, float]
+from benchmarks.job import Job, Numbers
 
 
-@dataclass(frozen=True)
-class Job:
-    """What is timed, and the modules that it imports (the whole process is timed too)."""
-
-    run: Callable[[Path], Numbers]
-    imports: tuple[str, ...] = ("duckdb",)
-
-
-def _floor(path: Path) -> Numbers:
-    floor(path)
-    return {}
-
-
-def _source(path: Path):  # type: ignore[no-untyped-def]
+def _connection(database: str = ":memory:") -> Any:
+    """DuckDB as a warehouse would run it: a limit, and a folder to spill into."""
     import duckdb
 
-    from estimators.scan import columns
+    connection = duckdb.connect(database)
+    connection.execute(f"set memory_limit = '{os.environ.get('CQOX_MEMORY_LIMIT', '4GB')}'")
+    connection.execute(f"set temp_directory = '{data_folder() / 'cqox_spill'}'")
+    return connection
+
+
+def _source(path: Path) -> Any:
     from estimators.scan.stream import Source
 
-    source = Source.of(duckdb.connect(), path)
-    return source, columns.fold(UNIT, source.types()[UNIT], FOLDS, SEED)
+    return Source.of(_connection(), path)
 
 
-def _moments(path: Path, fold: str | None = None) -> Numbers:
+def _md5(source: Any) -> str:
+    from estimators.scan import columns
+
+    return columns.fold(UNIT, source.types()[UNIT], FOLDS, SEED)
+
+
+def _moments(path: Path, md5: bool = False) -> Numbers:
     from estimators.scan import columns, moments_scan
     from estimators.scan.stream import Plan
 
-    source, md5 = _source(path)
+    source = _source(path)
     everything = columns.columns(source, (OUTCOME, TREATMENT, *INSTRUMENTS, *COVARIATES, UNIT, CLUSTER))
-    got = moments_scan.scan(source, Plan(everything, group=fold or md5, n_groups=FOLDS))
+    got = moments_scan.scan(source, Plan(everything, group=_md5(source) if md5 else FOLD, n_groups=FOLDS))
     return {"rows": float(got.moments.rows.sum())}
 
 
-def _moments_ready(path: Path) -> Numbers:
-    """The same with a fold that costs nothing: what a units model with a fold column would pay."""
-    return _moments(path, f"{UNIT} % {FOLDS}")
-
-
-def _linear(path: Path, fold: str | None = None) -> Numbers:
-    """OLS with HC1, PLR in five folds, 2SLS with robust errors, VIF, SMD and robustness value: two scans."""
+def _linear(path: Path, md5: bool = False) -> Numbers:
+    """Two scans: the cross-products, and the squared residuals of the three robust errors."""
     import numpy as np
 
     from estimators.scan import columns, hc, moments_scan, solve
     from estimators.scan.stream import Plan
     from estimators.sensitivity.robustness_value import robustness_value
 
-    source, md5 = _source(path)
+    source = _source(path)
+    fold = _md5(source) if md5 else FOLD
     read = columns.columns(source, (OUTCOME, TREATMENT, *INSTRUMENTS, *COVARIATES))
-    grouped = f"({fold or md5}) * 2 + {TREATMENT}::utinyint"
+    grouped = f"({fold}) * 2 + {TREATMENT}::utinyint"
     found = moments_scan.scan(source, Plan(read, group=grouped, n_groups=2 * FOLDS))
     by_fold, arms = found.moments.merged(np.arange(2 * FOLDS) // 2), found.moments.merged(np.arange(2 * FOLDS) % 2)
     ols = solve.least_squares(by_fold, OUTCOME, [TREATMENT, *COVARIATES])
     plr = solve.partially_linear(by_fold, OUTCOME, TREATMENT, COVARIATES)
     iv = solve.two_stage(by_fold, OUTCOME, TREATMENT, INSTRUMENTS, COVARIATES)
-    plan = Plan(read, group=fold or md5, n_groups=FOLDS)
-    scores = [ols.score(TREATMENT), plr.score, iv.score]
-    robust = hc.robust(found.source, plan, by_fold, scores)
+    plan = Plan(read, group=fold, n_groups=FOLDS)
+    robust = hc.robust(found.source, plan, by_fold, [ols.score(TREATMENT), plr.score, iv.score])
     t = ols.coefficient(TREATMENT) / ols.classical(TREATMENT)
     smd = solve.differences(arms.only(1), arms.only(0))
     vif = [solve.inflation(by_fold, name, [o for o in COVARIATES if o != name]) for name in COVARIATES]
@@ -93,89 +92,111 @@ def _linear(path: Path, fold: str | None = None) -> Numbers:
     }  # fmt: skip
 
 
-def _linear_ready(path: Path) -> Numbers:
-    return _linear(path, f"{UNIT} % {FOLDS}")
+# A study of the generated units, streamed whatever its rows.
+_STUDY: dict[str, Any] = {
+    "question": "Does the treatment raise y?", "design": "observational", "outcome": OUTCOME, "treatment": TREATMENT,
+    "unit": UNIT, "covariates": list(COVARIATES), "instruments": list(INSTRUMENTS), "fold": FOLD, "row_budget": 10,
+    "decision": {"primary": "ope", "estimand": "ATE", "desired_direction": "more", "minimum_effect": 1},
+}  # fmt: skip
 
 
-def _propensity(path: Path, fold: str | None = None, written: bool = True) -> Numbers:
-    """Logistic propensity, five-fold cross-fitting, IPW, AIPW, stratification and the table of scores on disk."""
-    import duckdb
-    import numpy as np
+def _streamed(connection: Any, path: Path, block: dict[str, Any]) -> Any:
+    """What the estimators of a streamed study are handed."""
+    from estimators import Study
+    from estimators.assemble import assemble
 
-    from estimators.scan import columns, logistic, moments_scan, weighting
-    from estimators.scan.strata import Watch
-    from estimators.scan.stream import Plan
-    from estimators.scan.writer import Table
+    return assemble(Study.declare("benchmark", block), connection.read_parquet(str(path)), connection)[0]
 
-    source, md5 = _source(path)
-    fold = fold or md5
-    y, t, *x = columns.columns(source, (OUTCOME, TREATMENT, *COVARIATES))
-    read = Plan((*x, y), group=f"({fold}) * 2 + {TREATMENT}::utinyint", n_groups=2 * FOLDS)
-    found = moments_scan.scan(source, read)
-    arms = tuple(found.moments.only(*range(a, 2 * FOLDS, 2)) for a in (0, 1))
-    treated = np.column_stack([arm.cross[:, 0, 0] for arm in arms])
-    plan = Plan(tuple(x), group=fold, n_groups=FOLDS, carry=(UNIT,))
-    watch = Watch(5)
-    logit = logistic.fit(found.source, t, plan, found.moments, treated, watch)
-    places = {e: places for e in ("ATE", "ATT") if (places := watch.strata(e))}
-    nuisances = weighting.Nuisances.of(logit, arms, OUTCOME, plan.names)
-    with tempfile.TemporaryDirectory() as folder:
-        connection = duckdb.connect(os.path.join(folder, "scores.duckdb"))
-        connection.execute("set memory_limit = '1GB'")
-        to = Table(connection, "scores") if written else None
-        got = weighting.weigh(found.source, y, t, plan, found.moments, nuisances, clip=0.01, strata=places, table=to)
+
+def _numbers(name: str, row: Any) -> Numbers:
+    """An estimate and its standard error."""
+    return {name: float(row.estimate), f"{name}_se": float(row.std_error)}
+
+
+def _propensity(path: Path, md5: bool = False, written: bool = True) -> Numbers:
+    """As a study shares its fits: the estimators first, then the table of scores, into a warehouse on disk."""
+    from estimators.registry import BY_NAME
+    from estimators.streamed.scores import score_stream
+
+    left_out = ("instruments", "fold") if md5 else ("instruments",)
+    block = {key: value for key, value in _STUDY.items() if key not in left_out} | {"seed": SEED, "folds": FOLDS}
+    out: Numbers = {}
+    with tempfile.TemporaryDirectory(dir=data_folder()) as folder:
+        connection = _connection(os.path.join(folder, "warehouse.duckdb"))
+        problem = _streamed(connection, path, block)
+        began = time.perf_counter()
+        for name in ("ipw", "ope", "stratification"):
+            run, estimator = problem.for_run(name, "default"), BY_NAME[name].load_streamed()
+            for estimand in BY_NAME[name].estimands:
+                row = estimator(run, estimand).estimates[0]
+                out |= _numbers(f"{name}_{estimand.lower()}", row)
+        estimated = time.perf_counter()
+        if written:
+            connection.register("scores_stream", score_stream(problem))
+            connection.execute("create table scores as select * from scores_stream")
+            connection.unregister("scores_stream")
+        written_at = time.perf_counter()
         connection.close()
-    by_stratum = got.stratification["ATE"]
-    return {
-        "scans": float(logit.scans + 2), "slope_x1": float(logit.coef[0, 1]),
-        **{f"ipw_{k}": v.estimate for k, v in got.ipw.items()}, "ipw_se": got.ipw["ATE"].std_error,
-        **{f"aipw_{k}": v.estimate for k, v in got.aipw.items()}, "aipw_se": got.aipw["ATE"].std_error,
-        "stratification": by_stratum.estimate, "stratification_se": by_stratum.std_error,
+    return {**out, "estimates_s": estimated - began, "table_s": written_at - estimated}
+
+
+def _psm(path: Path) -> Numbers:
+    """The propensity is fitted first and timed by itself, as a study shares it."""
+    from estimators.streamed.propensity import fit_propensity
+    from estimators.streamed.psm import psm
+
+    block = {key: value for key, value in _STUDY.items() if key not in ("fold", "instruments")}
+    problem = _streamed(_connection(), path, {**block, "folds": 1}).for_run("psm", "default")
+    began = time.perf_counter()
+    fit_propensity(problem)
+    fitted = time.perf_counter()
+    row = psm(problem, "ATT").estimates[0]
+    matched = time.perf_counter()
+    return {**_numbers("psm", row), "fit_s": fitted - began, "match_s": matched - fitted}
+
+
+def _did(path: Path) -> Numbers:
+    """Group-time effects, their averages, standard errors, the pre-trends test and the simultaneous band."""
+    from estimators.streamed.did import did
+
+    block = {
+        "question": "Does the treatment raise y?", "design": "panel", "outcome": PANEL.outcome, "unit": PANEL.unit,
+        "time": PANEL.time, "cohort": PANEL.cohort, "row_budget": 10,
+        "decision": {"primary": "did", "estimand": "ATT", "desired_direction": "more", "minimum_effect": 1},
     }  # fmt: skip
+    result = did(_streamed(_connection(), path, block).for_run("did", "default"), "ATT")
+    row = next(one for one in result.estimates if one.term == "overall")
+    return {**_numbers("did", row), "terms": float(len(result.estimates))}
 
 
-def _propensity_ready(path: Path) -> Numbers:
-    return _propensity(path, f"{UNIT} % {FOLDS}")
+def _study(path: Path) -> Numbers:
+    """Every estimator that the roles allow; how many rows each gave, and its seconds."""
+    from estimators import estimate
+
+    connection = _connection()
+    rows = estimate("benchmark", _STUDY, connection.read_parquet(str(path)), session=connection).to_pylist()
+    out: Numbers = {f"rows_{status}": 0.0 for status in ("estimated", "refused", "failed")}
+    for row in rows:
+        out[f"rows_{row['status']}"] += 1
+        if row["status"] == "estimated":
+            out[f"{row['estimator']}_{row['estimand'].lower()}_s"] = row["seconds"]
+    return out
 
 
-def _propensity_unwritten(path: Path) -> Numbers:
-    """Without the table, of which DuckDB's own writing is the larger part."""
-    return _propensity(path, f"{UNIT} % {FOLDS}", written=False)
+MOMENTS = ("duckdb", "estimators.scan.columns", "estimators.scan.moments_scan")
+LINEAR = (*MOMENTS, "estimators.scan.hc", "estimators.scan.solve", "estimators.sensitivity.robustness_value")
+STREAMED = (*LINEAR, "estimators.assemble", "estimators.streamed.problem")
 
-
-SCAN = tuple(f"estimators.scan.{name}" for name in ("hc", "logistic", "moments_scan", "solve", "weighting", "writer"))
-OWN = ("duckdb", "estimators.sensitivity.robustness_value", *SCAN)
 JOBS: dict[str, Job] = {
-    "floor": Job(_floor),
-    "moments": Job(_moments, OWN),
-    "moments_fold_column": Job(_moments_ready, OWN),
-    "linear": Job(_linear, OWN),
-    "linear_fold_column": Job(_linear_ready, OWN),
-    "propensity": Job(_propensity, OWN),
-    "propensity_fold_column": Job(_propensity_ready, OWN),
-    "propensity_no_table": Job(_propensity_unwritten, OWN),
+    "floor": Job(floor, "DuckDB's plain sums of the columns"),
+    "moments": Job(_moments, "cross-products of 24 columns in five folds", MOMENTS),
+    "moments_md5": Job(lambda path: _moments(path, md5=True), "the same, the md5 fold computed in the scan", MOMENTS),
+    "linear": Job(_linear, "OLS + HC1, PLR in five folds, 2SLS robust, VIF, SMD, robustness value", LINEAR),
+    "linear_md5": Job(lambda path: _linear(path, md5=True), "the same, the md5 fold computed in each scan", LINEAR),
+    "propensity": Job(_propensity, "logit, all rows and five folds; IPW, AIPW, strata; scores table", STREAMED),
+    "propensity_md5": Job(lambda path: _propensity(path, md5=True), "the same, the md5 fold in each scan", STREAMED),
+    "propensity_no_table": Job(lambda path: _propensity(path, written=False), "the same without the table", STREAMED),
+    "psm": Job(_psm, "logit, then nearest-neighbour matching for the ATT with its standard error", STREAMED),
+    "did": Job(_did, "Callaway–Sant'Anna, all group-time effects and averages", STREAMED, data="panel"),
+    "study": Job(_study, "estimate() of the whole streamed study", STREAMED),
 }
-# What the issue asks: the most that a job may take, as a multiple of the floor.
-TARGETS = {"moments": 3.0, "linear": 8.0, "propensity": 30.0}
-
-
-def main() -> None:
-    """Run one job in this process and print its numbers and costs as JSON."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("job", choices=JOBS)
-    parser.add_argument("path", type=Path)
-    asked = parser.parse_args()
-    for module in JOBS[asked.job].imports:
-        importlib.import_module(module)
-    began, cpu = time.perf_counter(), time.process_time()
-    numbers = JOBS[asked.job].run(asked.path)
-    costs = {
-        "wall": time.perf_counter() - began,
-        "cpu": time.process_time() - cpu,
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-    }
-    print(json.dumps({"job": asked.job, **costs, "numbers": numbers}))
-
-
-if __name__ == "__main__":
-    main()

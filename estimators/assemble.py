@@ -21,9 +21,9 @@ def assemble(
     Parameters
     ----------
     study : Study
-    units : duckdb relation, Arrow table or mapping of arrays
+    units : duckdb relation, Spark DataFrame, Ibis table, Arrow table or mapping of arrays
     session : DuckDB connection, optional
-        On which the relation can be read again; without it (and for a relation) rows are held in memory.
+        On which a DuckDB relation can be read again; without it its rows are held in memory.
     for_design : bool
         Keep the rows that only lack an outcome: a density test must see every unit near the cutoff.
     edges : relation, Arrow table or mapping, optional
@@ -40,9 +40,9 @@ def assemble(
         If the units break a contract.
     """
     by_running = for_design and study.design == "rd" and study.running is not None
-    connection, data = _warehouse(units, session, study)
-    if connection is not None:
-        return _streamed(study, connection, data, by_running)
+    source = _warehouse(units, session, study)
+    if source is not None:
+        return _streamed(study, source, by_running)
     keys = [study.unit] + ([study.time] if study.time else [])
     columns = warehouse.read(units, study.columns(), keys, study.name)
     contracts.check(study, columns)
@@ -56,30 +56,35 @@ def assemble(
     return Problem(study, first, "default", study.options_for(first), columns, edges=network), dropped
 
 
-def _warehouse(units: Any, session: Any, study: Study) -> tuple[Any, Any]:
-    """Connection and rows in DuckDB, where they are more than the budget; else nothing."""
+def _warehouse(units: Any, session: Any, study: Study) -> Any:
+    """The rows as a source of streams (of sums, on another engine) where they are more than the budget; else None."""
+    from .scan.stream import Source
+
+    source = warehouse.source(units, study.name)
+    if source is not None:
+        return source if source.one("count(*)")[0] > study.row_budget else None
     if isinstance(units, (Mapping, pa.Table)):
         rows = len(units) if isinstance(units, pa.Table) else max((len(v) for v in units.values()), default=0)
         if rows <= study.row_budget:
-            return None, None
+            return None
         import duckdb
 
         connection = duckdb.connect()
         given = units if isinstance(units, pa.Table) else warehouse.as_table(units, list(units), study.name)
         connection.register("given", given)
         connection.execute("create table units as select * from given")
-        return connection, "units"
+        return Source.of(connection, "units")
     if session is None or units.aggregate("count(*)").fetchone()[0] <= study.row_budget:
-        return None, None
-    return session, units
+        return None
+    return Source.of(session, units)
 
 
-def _streamed(study: Study, connection: Any, data: Any, by_running: bool) -> tuple[Any, int]:
-    from .scan.stream import Source, quoted
+def _streamed(study: Study, source: Any, by_running: bool) -> tuple[Any, int]:
+    from .engines.problem import Elsewhere
+    from .scan.stream import quoted
     from .streamed.facts import complete, facts
     from .streamed.problem import Streamed
 
-    source = Source.of(connection, data)
     types = source.types()
     warehouse.check_columns(study.columns(), list(types), study.name)
     all_rows = facts(source, study, types)
@@ -93,7 +98,8 @@ def _streamed(study: Study, connection: Any, data: Any, by_running: bool) -> tup
         rows = whole.one(f"count(*) filter (where {quoted(study.time)} = {study.cross_section!r})")[0]
         contracts.check_cross_section(study, rows > 0)
     first = study.decision.primary
-    problem = Streamed(study, first, "default", study.options_for(first), whole, types, kept)
+    kind = Streamed if source.engine is None else Elsewhere
+    problem = kind(study, first, "default", study.options_for(first), whole, types, kept)
     return problem, all_rows.rows - kept.rows
 
 

@@ -45,6 +45,7 @@ DESIGN_CHECKS = {
 }
 
 
+@warehouse.handed_back
 def score(name: str, block: Mapping[str, Any] | None, units: Any, session: Any = None) -> Any:
     """The scores table of a study with a binary treatment: one row a unit.
 
@@ -52,14 +53,14 @@ def score(name: str, block: Mapping[str, Any] | None, units: Any, session: Any =
     ----------
     name, block
         The study and its declaration.
-    units : duckdb relation, Arrow table or mapping of arrays
+    units : duckdb relation, Spark DataFrame, Ibis table, Arrow table or mapping of arrays
         One row a unit.
-    session : DuckDB connection, optional
-        What dbt hands a model; with it, units above the study's ``row_budget`` are streamed and never held.
+    session : DuckDB connection or SparkSession, optional
+        What dbt hands a model; with DuckDB's, units above the study's ``row_budget`` are streamed and never held.
 
     Returns
     -------
-    pyarrow.Table, or RecordBatchReader of streamed units
+    pyarrow.Table, or RecordBatchReader of streamed units; a Spark DataFrame where the session is Spark's
         Empty where the declaration, the data or the propensity model fails; the gates and the effects give the reason.
     """
     try:
@@ -75,6 +76,7 @@ def score(name: str, block: Mapping[str, Any] | None, units: Any, session: Any =
         return table([], SCORES_SCHEMA)
 
 
+@warehouse.handed_back
 def design(name: str, block: Mapping[str, Any] | None, units: Any, session: Any = None) -> pa.Table:
     """The design table: one row a diagnostic, from outcome-free or pre-period data.
 
@@ -98,6 +100,7 @@ def design(name: str, block: Mapping[str, Any] | None, units: Any, session: Any 
     return table(({"study": name, **clean(row)} for row in rows), DESIGN_SCHEMA)
 
 
+@warehouse.handed_back
 def estimate(
     name: str,
     block: Mapping[str, Any] | None,
@@ -113,19 +116,19 @@ def estimate(
     ----------
     name, block
         The study and its declaration.
-    units : duckdb relation, Arrow table or mapping of arrays
+    units : duckdb relation, Spark DataFrame, Ibis table, Arrow table or mapping of arrays
     scores : relation or table, optional
         What `score` gave; its nuisances are used rather than fitted again.
     gates : relation, table or list of rows, optional
         The judged gates; what they block is a refusal row. None means that nothing is blocked.
-    session : DuckDB connection, optional
-        What dbt hands a model; with it, units above the study's ``row_budget`` are streamed and never held.
+    session : DuckDB connection or SparkSession, optional
+        What dbt hands a model; with DuckDB's, units above the study's ``row_budget`` are streamed and never held.
     edges : relation or table with the columns source and target, optional
         The network that the role ``edges`` names.
 
     Returns
     -------
-    pyarrow.Table
+    pyarrow.Table, or a Spark DataFrame where the session is Spark's
         Never empty: a broken declaration is one ``failed`` row, broken data a ``refused`` row an estimator. Exactly one
         row is the decision's (``is_primary``).
     """
@@ -141,7 +144,7 @@ def estimate(
     _reuse(problem, scores)
     kind = problem.kind
     hashes = {"spec_hash": study.spec_hash(), "code_hash": code_hash(), "data_hash": problem.data_hash()}
-    stamp = {**hashes, "estimated_at": _now()}
+    stamp = {**hashes, "engine": warehouse.engine_name(units), "estimated_at": _now()}
     rows: list[dict[str, Any]] = []
     for estimator in ESTIMATORS:
         if estimator.suits(study, kind):
@@ -202,6 +205,10 @@ def _function(problem: Any, estimator: Estimator) -> Callable[[Any, str], Result
         budget = problem.study.row_budget
         reason = f"{estimator.name} holds its rows in memory, and {problem.n} are more than the row_budget of {budget}"
         raise Refusal(reason, "Raise row_budget, or narrow the population in the units")
+    if problem.source.engine is not None:
+        from .engines.problem import streams
+
+        return streams(problem, estimator)
     return estimator.load_streamed()
 
 
@@ -242,7 +249,9 @@ def _with_sensitivity(problem: Any, result: Result) -> Result:
 
 
 def _is_analysed(problem: Any, estimator: Estimator) -> bool:
-    return estimator.name not in NAIVE and estimator.treatment is not None and problem.specification == "default"
+    # A panel is compared within units: what least squares of all its rows could hide says nothing of that.
+    of_units = estimator.treatment is not None and estimator.reads != "panel"
+    return estimator.name not in NAIVE and of_units and problem.specification == "default"
 
 
 def _supported(problem: Any, estimator: Estimator) -> None:

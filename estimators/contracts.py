@@ -173,7 +173,8 @@ def target_gaps(study: Study) -> tuple[str, ...]:
     if study.sample is None:
         return ()
     known = {study.unit, study.time, study.cluster, study.weight, study.fold, study.sample}
-    known |= {name for term in study.terms() for name in columns_of(term)}
+    controls = {*study.negative_control_exposures, *study.negative_control_outcomes}
+    known |= {name for term in study.terms() if term not in controls for name in columns_of(term)}
     return tuple(name for name in study.columns() if name not in known)
 
 

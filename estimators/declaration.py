@@ -26,6 +26,7 @@ _NUMBER_KEYS = (
     "cutoff", "allocation", "value_per_unit", "cost_per_unit", "intervention_time", "cross_section",
 )  # fmt: skip
 _DECISION_KEYS = ("primary", "estimand", "term", "specification", "desired_direction", "minimum_effect")
+_NUMBER_LISTS = ("doses",)  # options of estimators that list numbers; other lists are of terms
 _SHARED_OPTIONS = ("propensity", "outcome", "folds")
 
 _KNOWN_KEYS = (
@@ -185,7 +186,10 @@ class Declaration:
             if not known[word].accepts(chosen):
                 problem = f"{where}.{estimator}.{word} cannot be {chosen!r}"
                 raise self._error(problem, f"Allowed: {known[word].describe()}")
-            if isinstance(chosen, (list, tuple)):
+            if isinstance(chosen, (list, tuple)) and word in _NUMBER_LISTS:
+                for number in chosen:
+                    self._number(f"{where}.{estimator}.{word}", number)
+            elif isinstance(chosen, (list, tuple)):
                 self._terms(word, chosen, f"{where}.{estimator}")
         return {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
 

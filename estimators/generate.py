@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -227,10 +227,10 @@ def healthcare_truths(seed: int = SEED) -> tuple[Truth, ...]:
         _of("rd", "LATE", SUBSIDY, "the jump at lab = 0"),
         _of("did", "ATT", ADOPTION, "adoption's effect, the same in every month"),
         _of("synthetic_control", "ATT", ADOPTION, "adoption's effect, the same in every month"),
-        _of("its", "level", NATIONAL + ADOPTION / 3, "0.6 everywhere and 0.9 in every third clinic", "level_change"),
-        _of("its", "slope", NATIONAL_SLOPE, "from month 17 on", "slope_change"),
+        _of("its", "ATT", NATIONAL + ADOPTION / 3, "0.6 everywhere and 0.9 in every third clinic", "level_change"),
+        _of("its", "ATT", NATIONAL_SLOPE, "from month 17 on", "slope_change"),
         _of("transportability", "ATE", target, "mean effect where severity is 0.6 higher"),
-        _of("network", "indirect", SPILLOVER, "all neighbours enrolled instead of none"),
+        _of("network", "INDIRECT", SPILLOVER, "all neighbours enrolled instead of none"),
         _of(
             "panel_matching", "ATT", effects["ATO"], "mean effect of those who enrol: p (1 − p) of each kind", "lead=0"
         ),
@@ -266,4 +266,4 @@ def _variance_weighted(x: Patients, p: np.ndarray, effect: np.ndarray) -> float:
     return float(weight @ effect / weight.sum())
 
 
-STUDIES: Mapping[str, object] = {"healthcare": healthcare}
+STUDIES: Mapping[str, Callable[[], Generated]] = {"healthcare": healthcare}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+
+from .laws import chi2_tail, normal_quantile, normal_tail, t_quantile, t_tail
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,10 @@ def wald(estimate: float, std_error: float, df: float | None = None, level: floa
     """
     if not (np.isfinite(std_error) and std_error > 0 and np.isfinite(estimate)):
         return Interval(None, None, None, None)
-    law = stats.norm() if df is None else stats.t(df)
     z = estimate / std_error
-    half = law.ppf(0.5 + level / 2) * std_error
-    return Interval(float(z), float(2 * law.sf(abs(z))), float(estimate - half), float(estimate + half))
+    half = (normal_quantile(0.5 + level / 2) if df is None else t_quantile(0.5 + level / 2, df)) * std_error
+    p_value = 2 * (normal_tail(abs(z)) if df is None else t_tail(abs(z), df))
+    return Interval(float(z), p_value, float(estimate - half), float(estimate + half))
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def joint_wald(estimates: np.ndarray, vcov: np.ndarray) -> JointTest:
     real = values > 1e-10 * values.max(initial=0.0)
     along = vectors[:, real].T @ (estimates[varies] / se[varies])
     statistic, rank = float(np.sum(along**2 / values[real])), int(real.sum())
-    return JointTest(statistic, rank, float(stats.chi2.sf(statistic, rank)) if rank else float("nan"))
+    return JointTest(statistic, rank, chi2_tail(statistic, rank) if rank else float("nan"))
 
 
 def simultaneous_critical_value(
@@ -111,13 +112,13 @@ def simultaneous_critical_value(
     se = np.sqrt((sums**2).sum(axis=0)) / n
     keep = se > 0
     if not keep.any():
-        return float(stats.norm.ppf(0.5 + level / 2))
+        return normal_quantile(0.5 + level / 2)
     rng = np.random.default_rng(seed)
     suprema = np.empty(draws)
     for b in range(draws):
         signs = rng.integers(0, 2, len(sums)) * 2.0 - 1.0
         suprema[b] = np.abs(signs @ sums[:, keep] / n / se[keep]).max()
-    return max(float(np.quantile(suprema, level)), float(stats.norm.ppf(0.5 + level / 2)))
+    return max(float(np.quantile(suprema, level)), normal_quantile(0.5 + level / 2))
 
 
 def effective_sample_size(weights: np.ndarray) -> float:

@@ -60,6 +60,8 @@ class LinearFit:
         Kept columns, ``(intercept)`` first.
     coef : ndarray of shape (k,)
         In the columns' own units.
+    start : float
+        The fitted value where the kept columns are at the basis' shift.
     basis : Basis
         The kept columns, standardised.
     inverse : ndarray of shape (k, k)
@@ -73,6 +75,7 @@ class LinearFit:
 
     names: tuple[str, ...]
     coef: np.ndarray
+    start: float
     basis: Basis
     inverse: np.ndarray
     residuals: np.ndarray
@@ -95,6 +98,10 @@ class LinearFit:
         if name not in self.names:
             raise KeyError(name)
         return self.names.index(name)
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Fitted values for rows of the kept columns, shape (m, k − 1)."""
+        return self.start + (x - self.basis.shift) @ self.coef[1:]
 
     def influence(self) -> np.ndarray:
         """Influence values of the coefficients: shape (n, k), n (X'WX)⁻¹ x w e."""
@@ -134,14 +141,17 @@ def fit_ols(y: np.ndarray, x: np.ndarray, names: Sequence[str], weights: np.ndar
     basis = Basis.of(x[:, kept], moments.shift[kept], moments.scale[kept])
     z = basis.z
     inverse = np.linalg.inv((z * w[:, None]).T @ z)
-    beta = inverse @ (z.T @ (w * y))
-    beta = beta + inverse @ (z.T @ (w * (y - z @ beta)))  # one refinement brings back the lost digits
-    mean = np.average(y, weights=w)
-    residuals = y - z @ beta
-    tss = float(np.sum(w * (y - mean) ** 2))
+    centre = float(np.average(y, weights=w))
+    own = y - centre  # an outcome of mean 1e9 would lose the digits of its residuals
+    beta = inverse @ (z.T @ (w * own))
+    beta = beta + inverse @ (z.T @ (w * (own - z @ beta)))  # one refinement brings back the lost digits
+    residuals = own - z @ beta
+    tss = float(np.sum(w * (own - np.average(own, weights=w)) ** 2))
     r2 = 1.0 - float(np.sum(w * residuals**2)) / tss if tss > 0 else 0.0
+    coef = basis.back @ beta
+    coef[0] += centre
     return LinearFit(
-        ("(intercept)", *(names[i] for i in kept)), basis.back @ beta, basis, inverse, residuals, w,
+        ("(intercept)", *(names[i] for i in kept)), coef, float(beta[0] + centre), basis, inverse, residuals, w,
         tuple(n for i, n in enumerate(names) if i not in set(kept)), r2,
     )  # fmt: skip
 

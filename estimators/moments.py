@@ -127,28 +127,49 @@ class Moments:
         beta_z = np.linalg.solve(centred[np.ix_(used, used)], centred[used, target]) if used else np.empty(0)
         beta = np.zeros(len(x))
         beta[kept] = beta_z * self.scale[target] / self.scale[used]
-        means = self.means()
-        intercept = means[target] - means[rows] @ beta
+        total = self.total()
+        mean = total[0, 1:] / total[0, 0]
+        shift = self.shift[rows]
+        start = float(self.shift[target] + self.scale[target] * (mean[target] - mean[used] @ beta_z))
         tss = centred[target, target] * self.scale[target] ** 2
         rss = (centred[target, target] - beta_z @ centred[used, target]) * self.scale[target] ** 2
         dropped = tuple(x[i] for i in range(len(x)) if i not in set(kept))
-        return Regression(tuple(x), float(intercept), beta, float(max(rss, 0.0)), float(tss), dropped)
+        return Regression(tuple(x), shift, start, beta, float(max(rss, 0.0)), float(tss), dropped)
 
 
 @dataclass(frozen=True)
 class Regression:
-    """Least squares from Moments: slopes in raw units (0 for a dropped column), intercept, and sums of squares."""
+    """Least squares from Moments: y = start + (x − shift)'slopes.
+
+    Attributes
+    ----------
+    names : tuple of k str
+    shift : ndarray of shape (k,)
+        Near the columns' means: with it a column of mean 1e9 keeps its digits.
+    start : float
+        The fitted value at the shift.
+    slopes : ndarray of shape (k,)
+        In raw units; 0 for a dropped column.
+    rss, tss : float
+    dropped : tuple of str
+    """
 
     names: tuple[str, ...]
-    intercept: float
+    shift: np.ndarray
+    start: float
     slopes: np.ndarray
     rss: float
     tss: float
     dropped: tuple[str, ...]
 
+    @property
+    def intercept(self) -> float:
+        """The fitted value where every column is zero."""
+        return float(self.start - self.shift @ self.slopes)
+
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Fitted values for rows of shape (n, k), columns in the order of ``names``."""
-        return self.intercept + x @ self.slopes
+        return self.start + (x - self.shift) @ self.slopes
 
     @property
     def r2(self) -> float:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from .errors import Refusal
+from .laws import normal_density, normal_quantile
 from .linear import Basis, fit_ols
 from .moments import Moments, independent
 
@@ -24,6 +25,8 @@ class BinaryFit:
         Kept columns, ``(intercept)`` first.
     coef : ndarray of shape (k,)
         In the columns' own units.
+    start : float
+        The index where the kept columns are at the basis' shift.
     basis : Basis
         The kept columns, standardised.
     eta, probability : ndarray of shape (n,)
@@ -34,6 +37,7 @@ class BinaryFit:
 
     names: tuple[str, ...]
     coef: np.ndarray
+    start: float
     basis: Basis
     eta: np.ndarray
     probability: np.ndarray
@@ -53,21 +57,27 @@ class BinaryFit:
         """Likelihood score of each unit: shape (n, k)."""
         return self.design * likelihood_slopes(t, self.eta, self.link)[0][:, None]
 
-    def influence(self, t: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-        """Influence values of the coefficients: shape (n, k).
+    def standard_influence(self, t: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        """Influence values of the coefficients on the basis: shape (n, k).
 
-        The score's own derivative (observed information) is the bread: with a probit the expected information, equal
-        to it in expectation, holds only if the model is right.
+        What is derived in them keeps its digits on a column of mean 1e9. The score's own derivative (observed
+        information) is the bread: with a probit the expected information, equal to it in expectation, holds only if
+        the model is right.
         """
         w = np.ones(len(t)) if weights is None else weights
         slope, curvature = likelihood_slopes(t, self.eta, self.link)
         z = self.basis.z
         bread = (z * (w * curvature)[:, None]).T @ z
-        return np.linalg.solve(bread, (z * (w * slope)[:, None]).T).T @ self.basis.back.T * len(t)
+        return np.linalg.solve(bread, (z * (w * slope)[:, None]).T).T * len(t)
+
+    def influence(self, t: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        """Influence values of the coefficients in the columns' own units: shape (n, k)."""
+        return self.standard_influence(t, weights) @ self.basis.back.T
 
     def predict(self, design: np.ndarray) -> np.ndarray:
         """Probabilities for rows of a design with the constant first: shape (n,)."""
-        return inverse_link(design @ self.coef, self.link)
+        # Not design @ coef: a column of mean 1e9 would cost the index half of its digits.
+        return inverse_link(self.start + (design[:, 1:] - self.basis.shift) @ self.coef[1:], self.link)
 
 
 def inverse_link(eta: np.ndarray, link: str) -> np.ndarray:
@@ -78,7 +88,7 @@ def inverse_link(eta: np.ndarray, link: str) -> np.ndarray:
 def link_slope(eta: np.ndarray, link: str) -> np.ndarray:
     """Derivative of the probability in the index."""
     if link == "probit":
-        return stats.norm.pdf(eta)
+        return normal_density(eta)
     p = inverse_link(eta, link)
     return p * (1 - p)
 
@@ -92,7 +102,7 @@ def likelihood_slopes(t: np.ndarray, eta: np.ndarray, link: str) -> tuple[np.nda
         p = special.expit(eta)
         return t - p, p * special.expit(-eta)
     side = np.where(t == 1, 1.0, -1.0)
-    slope = side * np.exp(stats.norm.logpdf(eta) - stats.norm.logcdf(side * eta))
+    slope = side * np.exp(-(eta**2) / 2 - np.log(2 * np.pi) / 2 - special.log_ndtr(side * eta))
     return slope, slope * (slope + eta)
 
 
@@ -127,15 +137,15 @@ def fit_binary(
     beta = _maximise(t, basis.z, w, link)
     eta = basis.z @ beta
     return BinaryFit(
-        ("(intercept)", *(names[i] for i in kept)), basis.back @ beta, basis, eta, inverse_link(eta, link), link,
-        tuple(n for i, n in enumerate(names) if i not in set(kept)),
+        ("(intercept)", *(names[i] for i in kept)), basis.back @ beta, float(beta[0]), basis, eta,
+        inverse_link(eta, link), link, tuple(n for i, n in enumerate(names) if i not in set(kept)),
     )  # fmt: skip
 
 
 def _maximise(t: np.ndarray, z: np.ndarray, w: np.ndarray, link: str) -> np.ndarray:
     beta = np.zeros(z.shape[1])
     start = float(np.clip(np.average(t, weights=w), 1e-6, 1 - 1e-6))
-    beta[0] = stats.norm.ppf(start) if link == "probit" else np.log(start / (1 - start))
+    beta[0] = normal_quantile(start) if link == "probit" else np.log(start / (1 - start))
     best = _log_likelihood(t, z @ beta, w, link)
     for _ in range(MAX_STEPS):
         slope, curvature = likelihood_slopes(t, z @ beta, link)
@@ -166,7 +176,7 @@ def _separated() -> Refusal:
 
 def _log_likelihood(t: np.ndarray, eta: np.ndarray, w: np.ndarray, link: str) -> float:
     sign = np.where(t == 1, eta, -eta)
-    log_p = stats.norm.logcdf(sign) if link == "probit" else -np.logaddexp(0.0, -sign)
+    log_p = special.log_ndtr(sign) if link == "probit" else -np.logaddexp(0.0, -sign)
     return float(np.sum(w * log_p))
 
 
@@ -228,11 +238,14 @@ def _predict_arms(
             return tuple(_fitted(fit_ols(y[t == a], x[t == a], names, w[t == a]), names, at) for a in (0, 1))  # type: ignore[return-value]
         extra = tuple(f"(treatment):{names[j]}" for j in products)
         labels = (*names, "(treatment)", *extra)
-        fit = fit_ols(y, np.column_stack([x, t, x[:, list(products)] * t[:, None]]), labels, w)
+        # A product with a column of mean 1e9 would look collinear with the treatment; without its mean it does not.
+        own = list(products)
+        centre = x[:, own].mean(axis=0)
+        fit = fit_ols(y, np.column_stack([x, t, (x[:, own] - centre) * t[:, None]]), labels, w)
         arms = []
         for a in (0.0, 1.0):
             arm = np.full(len(at), a)
-            arms.append(_fitted(fit, labels, np.column_stack([at, arm, at[:, list(products)] * a])))
+            arms.append(_fitted(fit, labels, np.column_stack([at, arm, (at[:, own] - centre) * a])))
         return arms[0], arms[1]
     except ValueError as few:
         raise Refusal(f"the outcome regression cannot be fitted: {few}", "Use fewer covariates or folds") from None
@@ -240,4 +253,4 @@ def _predict_arms(
 
 def _fitted(fit: object, names: tuple[str, ...], at: np.ndarray) -> np.ndarray:
     kept = [names.index(name) for name in fit.names[1:]]  # type: ignore[attr-defined]
-    return fit.coef[0] + at[:, kept] @ fit.coef[1:]  # type: ignore[attr-defined]
+    return fit.predict(at[:, kept])  # type: ignore[attr-defined]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
-from collections.abc import Iterable, Mapping
+import inspect
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -11,13 +13,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from .engines.engine import engine_of, is_ibis, is_spark, to_arrow
 from .errors import StudyError
 
 Columns = dict[str, np.ndarray]
 
 
 def available(relation: Any) -> list[str]:
-    """The columns that a DuckDB relation, an Arrow table or a mapping of arrays has."""
+    """The columns that a relation of DuckDB, Spark or Ibis, an Arrow table or a mapping of arrays has."""
     if isinstance(relation, Mapping):
         return list(relation)
     if isinstance(relation, pa.Table):
@@ -30,7 +33,7 @@ def read(relation: Any, wanted: Iterable[str], order_by: Iterable[str], study: s
 
     Parameters
     ----------
-    relation : duckdb.DuckDBPyRelation, pyarrow.Table or mapping of name to sequence
+    relation : duckdb.DuckDBPyRelation, Spark DataFrame, Ibis table, pyarrow.Table or mapping of name to sequence
     wanted : iterable of str
         Columns to read.
     order_by : iterable of str
@@ -55,6 +58,48 @@ def read(relation: Any, wanted: Iterable[str], order_by: Iterable[str], study: s
     keys = [name for name in order_by if name in wanted]
     table = as_table(relation, wanted, study, keys)
     return {name: _ids(table.column(name)) if name in keys[:1] else _array(table.column(name)) for name in wanted}
+
+
+def source(relation: Any, study: str) -> Any:
+    """The rows of a Spark DataFrame or an Ibis table as a source of sums, which the engine takes; None for others.
+
+    From it come the same Moments as from DuckDB's rows: `estimators.scan.moments_scan.scan`.
+
+    Raises
+    ------
+    StudyError
+        For an engine that has not been tried.
+    """
+    try:
+        engine = engine_of(relation)
+    except ValueError as unknown:
+        raise StudyError(study, str(unknown), "Keep the units in DuckDB, or hand them over as Arrow") from None
+    if engine is None:
+        return None
+    from .engines.source import EngineSource
+
+    return EngineSource.on(engine)
+
+
+def engine_name(relation: Any) -> str:
+    """Which engine holds the rows: duckdb (memory too), spark, or a backend of Ibis."""
+    if is_spark(relation):
+        return "spark"
+    return relation.get_backend().name.replace("pyspark", "spark") if is_ibis(relation) else "duckdb"
+
+
+def handed_back(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with its table as dbt takes it from a model: a DataFrame of the session, where that is Spark's."""
+    names = inspect.signature(function)
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        table = function(*args, **kwargs)
+        session: Any = names.bind(*args, **kwargs).arguments.get("session")
+        is_session = type(session).__module__.startswith("pyspark.sql") and hasattr(session, "createDataFrame")
+        return session.createDataFrame(table) if is_session and isinstance(table, pa.Table) else table
+
+    return call
 
 
 def read_edges(relation: Any, study: str) -> Columns:
@@ -114,6 +159,8 @@ def _arrow(relation: Any, wanted: list[str]) -> pa.Table:
         return pa.table({name: _as_arrow(relation[name]) for name in wanted})
     if isinstance(relation, pa.Table):
         return relation.select(wanted)
+    if is_spark(relation) or is_ibis(relation):
+        return to_arrow(relation, wanted)
     quoted = ", ".join('"' + name.replace('"', '""') + '"' for name in wanted)
     return relation.project(quoted).to_arrow_table()
 

@@ -21,32 +21,47 @@ def rd_bins(y: np.ndarray, x: np.ndarray, cutoff: float) -> list[CurvePoint]:
     points = []
     for series, side in sides(x, cutoff):
         own_x, own_y = x[side], y[side]
-        count = int(np.clip(np.sqrt(len(own_x)), 1, BINS))
-        inner = np.quantile(own_x, np.arange(1, count) / count)
-        place = np.searchsorted(inner, own_x, side="left")
+        place = np.searchsorted(np.sort(own_x)[bin_ranks(len(own_x))], own_x, side="left")
         for k in np.unique(place):
-            points.append(_bin(series, own_x[place == k], own_y[place == k]))
+            inside = own_y[place == k]
+            spread = float(inside.std(ddof=1)) if len(inside) > 1 else None
+            points.append(bin_point(series, len(inside), float(own_x[place == k].mean()), float(inside.mean()), spread))
     return points
 
 
-def _bin(series: str, x: np.ndarray, y: np.ndarray) -> CurvePoint:
-    mean, n = float(y.mean()), len(y)
+def bin_ranks(n: int) -> list[int]:
+    """Ranks of the last row of each bin of a side of n rows but the outermost one; whole numbers, so no rounding."""
+    count = int(np.clip(np.sqrt(n), 1, BINS))
+    return [-(-k * n // count) - 1 for k in range(1, count)]
+
+
+def bin_point(series: str, n: int, x: float, y: float, spread: float | None) -> CurvePoint:
+    """The point of a bin of n rows: means of both variables, and the outcome's standard deviation (n − 1)."""
     low = high = None
-    if n > 1:
-        half = float(stats.t.ppf(0.975, n - 1) * y.std(ddof=1) / np.sqrt(n))
-        low, high = mean - half, mean + half
-    return CurvePoint("rd_bins", series, float(x.mean()), mean, f"{n} units", low, high)
+    if spread is not None:
+        half = float(stats.t.ppf(0.975, n - 1) * spread / np.sqrt(n))
+        low, high = y - half, y + half
+    return CurvePoint("rd_bins", series, x, y, f"{n} units", low, high)
 
 
 def rd_fit(y: np.ndarray, x: np.ndarray, cutoff: float, fit: LocalFit, order: int, kernel: str) -> list[CurvePoint]:
     """The local polynomial of each side at 50 points from the edge of its bandwidth (or of the data) to the cutoff."""
     points = []
     for (series, side), h in zip(sides(x, cutoff), fit.bandwidth, strict=True):
-        edge = max(cutoff - h, float(x.min())) if series == "left" else min(cutoff + h, float(x.max()))
-        at = np.sort(np.linspace(edge, cutoff, POINTS))
-        line = fitted_line(y[side], x[side], cutoff, h, order, kernel, at)
-        points += [CurvePoint("rd_fit", series, float(a), float(v)) for a, v in zip(at, line, strict=True)]
+        at = line_ends(series, cutoff, h, float(x.min()), float(x.max()))
+        points += line_points(series, at, fitted_line(y[side], x[side], cutoff, h, order, kernel, at))
     return points
+
+
+def line_ends(series: str, cutoff: float, h: float, low: float, high: float) -> np.ndarray:
+    """Where a side's line is drawn, ascending; ``low`` and ``high`` bound the data."""
+    edge = max(cutoff - h, low) if series == "left" else min(cutoff + h, high)
+    return np.sort(np.linspace(edge, cutoff, POINTS))
+
+
+def line_points(series: str, at: np.ndarray, line: np.ndarray) -> list[CurvePoint]:
+    """Points of a fitted line."""
+    return [CurvePoint("rd_fit", series, float(a), float(v)) for a, v in zip(at, line, strict=True)]
 
 
 def running_density(x: np.ndarray, cutoff: float) -> list[CurvePoint]:
@@ -55,13 +70,23 @@ def running_density(x: np.ndarray, cutoff: float) -> list[CurvePoint]:
     points = []
     for series, side in sides(x, cutoff):
         distance = np.abs(x[side] - cutoff)
-        bins = max(int(np.ceil(distance.max() / width)), 1)
+        bins = bar_count(float(distance.max()), width)
         # The farthest unit may lie on the outer edge of the last bin.
         units = np.bincount(np.minimum((distance / width).astype(int), bins - 1), minlength=bins)
-        outward = -1.0 if series == "left" else 1.0
-        middles = [(cutoff + outward * (k + 0.5) * width, float(units[k])) for k in range(bins)]
-        points += [CurvePoint("running_density", series, at, count) for at, count in sorted(middles)]
+        points += bars(series, cutoff, width, units)
     return points
+
+
+def bar_count(farthest: float, width: float) -> int:
+    """Bins of a side."""
+    return max(int(np.ceil(farthest / width)), 1)
+
+
+def bars(series: str, cutoff: float, width: float, units: np.ndarray) -> list[CurvePoint]:
+    """The histogram of a side: units a bin, shape (bins,), from the cutoff outwards."""
+    outward = -1.0 if series == "left" else 1.0
+    middles = [(cutoff + outward * (k + 0.5) * width, float(count)) for k, count in enumerate(units)]
+    return [CurvePoint("running_density", series, at, count) for at, count in sorted(middles)]
 
 
 def sides(x: np.ndarray, cutoff: float) -> tuple[tuple[str, np.ndarray], tuple[str, np.ndarray]]:

@@ -2,58 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 
+from ..contracts import is_missing
 from ..errors import Refusal
 from ..problem import Problem
-from ..result import DesignRow, number
-from .local import enough, local_fit, quiet
+from ..result import DesignRow
+from ..terms import columns_of, matrix
+from .density import density_p
+from .local import LocalFit, local_fit
+
+CONTINUITY = "covariate_continuity_p"
 
 
 def discontinuity_design(problem: Problem) -> list[DesignRow]:
     """Design rows of a discontinuity study, all of estimator ``rd``; no outcome is read.
 
-    ``density_p`` is the jackknife p-value that the running variable's density is continuous at the cutoff (rddensity,
-    Cattaneo, Jansson & Ma 2020; its plug-in p-value can be NaN). ``covariate_continuity_p`` of each declared covariate
-    column is the robust p-value of its own jump at the cutoff. A value of None has the reason beside it.
+    ``density_p`` is the jackknife p-value that the running variable's density is continuous at the cutoff (the test of
+    rddensity, Cattaneo, Jansson & Ma 2020; its plug-in p-value can be NaN). ``covariate_continuity_p`` of each declared
+    covariate column is the robust p-value of its own jump at the cutoff, among the units that have it. A value of None
+    has the reason beside it.
     """
     own = problem.for_run("rd", "default")
     assert own.study.running is not None
     assert own.study.cutoff is not None
     x, cutoff = own.columns[own.study.running], own.study.cutoff
-    covariates = own.matrix(own.study.covariates)
-    rows = [_density_row(x, cutoff)]
-    for k, name in enumerate(covariates.names):
-        rows.append(_continuity_row(own, x, cutoff, covariates.values[:, k], name))
+    rows = [density_row(lambda: density_p(x, cutoff), cutoff)]
+    for term in own.study.covariates:
+        try:
+            rows += _continuity_rows(own, term, x, cutoff)
+        except Refusal as refusal:
+            rows.append(DesignRow("rd", CONTINUITY, term, None, str(refusal)))
     return rows
 
 
-def density_p(x: np.ndarray, cutoff: float) -> float | None:
-    """Jackknife p-value of the density test, with rddensity's defaults; None where it gives none.
-
-    Parameters
-    ----------
-    x : ndarray of shape (n,)
-    cutoff : float
-
-    Raises
-    ------
-    Refusal
-        For fewer than 20 observations a side, or if rddensity cannot test.
-    """
-    enough(x, cutoff)
-    with quiet():
-        from rddensity import rddensity
-
-        try:
-            return number(rddensity(X=x, c=cutoff).test["p_jk"])
-        except Exception as error:  # rddensity raises bare Exceptions
-            raise Refusal(f"the density at the cutoff cannot be tested: {str(error).rstrip('.')}") from None
-
-
-def _density_row(x: np.ndarray, cutoff: float) -> DesignRow:
+def density_row(test: Callable[[], float | None], cutoff: float) -> DesignRow:
+    """The row of the density test, whatever comes of it."""
     try:
-        p = density_p(x, cutoff)
+        p = test()
     except Refusal as refusal:
         return DesignRow("rd", "density_p", "overall", None, str(refusal))
     if p is None:
@@ -62,15 +51,38 @@ def _density_row(x: np.ndarray, cutoff: float) -> DesignRow:
     return DesignRow("rd", "density_p", "overall", p, f"the density {verdict} the cutoff {cutoff:g}: p = {p:.3g}")
 
 
-def _continuity_row(problem: Problem, x: np.ndarray, cutoff: float, values: np.ndarray, name: str) -> DesignRow:
-    metric = "covariate_continuity_p"
-    if np.ptp(values) == 0:
-        return DesignRow("rd", metric, name, None, f"{name} is constant")
-    codes = None if problem.cluster is None else np.unique(problem.cluster.astype(str), return_inverse=True)[1]
+def continuity_row(name: str, varies: bool, fitted: Callable[[], LocalFit]) -> DesignRow:
+    """The row of one covariate column, whatever comes of its fit."""
+    if not varies:
+        return DesignRow("rd", CONTINUITY, name, None, f"{name} is constant")
     try:
-        fit = local_fit(values, x, cutoff, problem.own("order"), problem.own("kernel"), cluster=codes)
+        fit = fitted()
     except Refusal as refusal:
-        return DesignRow("rd", metric, name, None, str(refusal))
+        return DesignRow("rd", CONTINUITY, name, None, str(refusal))
     verdict = "jumps at" if fit.robust_p <= 0.05 else "is not seen to jump at"
     told = f"{name} {verdict} the cutoff by {fit.estimate:.4g}: p = {fit.robust_p:.3g}"
-    return DesignRow("rd", metric, name, fit.robust_p, told)
+    return DesignRow("rd", CONTINUITY, name, fit.robust_p, told)
+
+
+def needed(term: str, cluster: str | None) -> tuple[str, ...]:
+    """Raw columns without which a unit says nothing of a covariate's continuity."""
+    return (*columns_of(term), *((cluster,) if cluster else ()))
+
+
+def _continuity_rows(problem: Problem, term: str, x: np.ndarray, cutoff: float) -> list[DesignRow]:
+    names = needed(term, problem.study.cluster)
+    whole = ~np.any([is_missing(problem.columns[name]) for name in names], axis=0)
+    try:
+        found = matrix((term,), {name: problem.columns[name][whole] for name in names}, int(whole.sum()))
+    except ValueError as bad:
+        raise Refusal(str(bad), "Mend the term or the column") from None
+    codes = None
+    if problem.cluster is not None:
+        codes = np.unique(problem.cluster[whole].astype(str), return_inverse=True)[1]
+    order, kernel = problem.own("order"), problem.own("kernel")
+
+    def fit(values: np.ndarray) -> LocalFit:
+        return local_fit(values, x[whole], cutoff, order, kernel, cluster=codes)
+
+    pairs = zip(found.names, found.values.T, strict=True)
+    return [continuity_row(name, bool(np.ptp(values) > 0), partial(fit, values)) for name, values in pairs]

@@ -12,8 +12,11 @@ from typing import Any
 import numpy as np
 
 from ..errors import Refusal
+from ..moments import Moments, independent
 
 FEWEST = 20
+# A jump of the treatment that rdrobust takes for none.
+JUST_NOTHING = float(np.sqrt(np.finfo(float).eps))
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class LocalFit:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Neither printing nor warnings: both packages do on mass points, and rddensity changes filters at import."""
+    """Neither printing nor warnings: rdrobust does both on mass points."""
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         yield
@@ -91,29 +94,95 @@ def local_fit(
         For fewer than 20 observations a side (inside a declared bandwidth), or where rdrobust gives no number.
     """
     enough(x, cutoff, bandwidth)
+    left, right = x < cutoff, x >= cutoff
+    check_values(len(np.unique(x[left])), len(np.unique(x[right])), order)
+    if np.ptp(y) == 0:
+        raise Refusal(*CONSTANT)
+    if cluster is not None:
+        check_clusters(bool(np.ptp(cluster[left]) > 0), bool(np.ptp(cluster[right]) > 0))
     with quiet():
         from rdrobust import rdrobust
 
         try:
+            # Centred, as x / sd − c / sd loses digits where the cutoff is far from zero, and squares of y where its
+            # mean is (a fuzzy design's bandwidth depends on where the outcome has its zero).
             fit = rdrobust(
-                y, x, c=cutoff, p=order, kernel=kernel, h=bandwidth, fuzzy=fuzzy, covs=covariates, cluster=cluster,
+                y - y.mean() if fuzzy is None else y, x - cutoff, c=0, p=order, kernel=kernel, h=bandwidth,
+                fuzzy=fuzzy, cluster=cluster,
+                covs=None if covariates is None else scaled(covariates, x, centred=fuzzy is None),
                 vce="nn" if cluster is None else "cr1",
             )  # fmt: skip
         except Exception as error:  # rdrobust raises bare Exceptions
-            raise Refusal(f"the local polynomial cannot be fitted: {str(error).rstrip('.')}", _MEND) from None
+            raise _refusal(str(error)) from None
     return _read(fit, fuzzy is not None)
 
 
 _MEND = "Declare a wider bandwidth, or look for ties and constant values near the cutoff"
+_UNFIT = "the local polynomial cannot be fitted: "
+FLAT = (_UNFIT + "the running variable varies too little near the cutoff to choose a bandwidth", _MEND)
+THIN = (_UNFIT + "too few distinct values of the running variable within the bandwidth", _MEND)
+CONSTANT = (_UNFIT + "the outcome is the same in every row", "Check the outcome in the units")
+NO_FIRST_STAGE = (_UNFIT + "the treatment neither varies nor jumps at the cutoff", "Check the treatment in the units")
+NOT_FINITE = ("the local polynomial gives no finite estimate and standard error", _MEND)
+# How rdrobust's own words begin.
+_KNOWN = {
+    "Not enough variability": FLAT, "Not enough distinct": THIN, "Fuzzy RD: first-stage variable": NO_FIRST_STAGE,
+}  # fmt: skip
+
+
+def _refusal(words: str) -> Refusal:
+    known = [refusal for start, refusal in _KNOWN.items() if words.startswith(start)]
+    return Refusal(*known[0]) if known else Refusal(_UNFIT + words.rstrip("."), _MEND)
+
+
+def scaled(covariates: np.ndarray, x: np.ndarray, centred: bool) -> np.ndarray | None:
+    """Columns that neither x nor earlier ones explain, with standard deviation 1 (and mean 0 if ``centred``).
+
+    None where no column is left. The estimate does not depend on their units, but rdrobust drops a column as collinear
+    below an absolute bound and not where a constant explains it, and a large mean costs it digits. In a fuzzy design
+    its bandwidth depends on where a covariate has its zero, so that there the means stay.
+    """
+    columns = np.column_stack([x, covariates])
+    moments = Moments.of(columns, [str(k) for k in range(columns.shape[1])])
+    kept = columns[:, independent(moments.covariance())[1:]]
+    return (kept - kept.mean(axis=0) * centred) / kept.std(axis=0) if kept.shape[1] else None
+
+
+def check_values(left: int, right: int, order: int) -> None:
+    """Refuse where a side has too few distinct values of the running variable for the bias's polynomial."""
+    for side, count in (("left", left), ("right", right)):
+        if count < order + 2:
+            reason = (
+                f"{count} distinct values {side} of the cutoff; a polynomial of degree {order + 1} needs {order + 2}"
+            )
+            raise Refusal(_UNFIT + reason, "Measure the running variable more finely, or declare a lower order")
+
+
+def check_clusters(left: bool, right: bool) -> None:
+    """Refuse a side with a single cluster: each side has its own variance."""
+    for side, several in (("left", left), ("right", right)):
+        if not several:
+            reason = f"all rows {side} of the cutoff are in one cluster"
+            raise Refusal(_UNFIT + reason, "Name a column with several clusters a side, or drop the role 'cluster'")
 
 
 def enough(x: np.ndarray, cutoff: float, bandwidth: float | None = None) -> None:
-    """Refuse where a side (within a declared bandwidth) holds fewer than 20 observations; ``x`` has shape (n,)."""
+    """`check_counts` of a running variable of shape (n,)."""
+    check_bandwidth(bandwidth)
+    near = x if bandwidth is None else x[np.abs(x - cutoff) <= bandwidth]
+    check_counts(int((near < cutoff).sum()), int((near >= cutoff).sum()), cutoff, bandwidth)
+
+
+def check_bandwidth(bandwidth: float | None) -> None:
+    """Refuse a declared bandwidth that is not positive."""
     if bandwidth is not None and bandwidth <= 0:
         raise Refusal(f"bandwidth {bandwidth:g} is not positive", "Declare one in units of the running variable")
-    near = x if bandwidth is None else x[np.abs(x - cutoff) <= bandwidth]
+
+
+def check_counts(left: int, right: int, cutoff: float, bandwidth: float | None) -> None:
+    """Refuse where a side (within a declared bandwidth) holds fewer than 20 observations."""
     reach = "" if bandwidth is None else f" within {bandwidth:g} of it"
-    for side, count in (("left", int((near < cutoff).sum())), ("right", int((near >= cutoff).sum()))):
+    for side, count in (("left", left), ("right", right)):
         if count == 0:
             raise Refusal(f"no observation {side} of the cutoff {cutoff:g}{reach}", "Check the cutoff and its unit")
         if count < FEWEST:
@@ -129,7 +198,7 @@ def _read(fit: Any, is_fuzzy: bool) -> LocalFit:
     (conventional,), (robust,) = row(fit.se, "Conventional"), row(fit.se, "Robust")
     low, high = row(fit.ci, "Robust")
     if not np.isfinite([estimate, conventional, corrected, robust]).all() or robust <= 0:
-        raise Refusal("the local polynomial gives no finite estimate and standard error", _MEND)
+        raise Refusal(*NOT_FINITE)
     h, b = row(fit.bws, "h"), row(fit.bws, "b")
     jump = row(fit.tau_T, "Conventional")[0] if is_fuzzy else None
     strength = row(fit.z_T, "Conventional")[0] ** 2 if is_fuzzy else None

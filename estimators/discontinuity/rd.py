@@ -70,7 +70,8 @@ def rd(problem: Problem, estimand: str) -> Result:
     running = problem.columns[problem.study.running]
     used = np.abs(running - cutoff) >= problem.own("donut")
     x, y = running[used], problem.y[used]
-    how = assignment(None if problem.study.treatment is None else problem.t[used], x >= cutoff)
+    by_side = problem.study.treatment is None or problem.own("treatment") == "side"
+    how = assignment(None if by_side else problem.t[used], x >= cutoff)
     covariates = problem.matrix(problem.covariate_terms()).values[used]
     cluster = None if problem.cluster is None else np.unique(problem.cluster[used].astype(str), return_inverse=True)[1]
     fit = local_fit(
@@ -89,19 +90,29 @@ def rd(problem: Problem, estimand: str) -> Result:
         *rd_fit(y, x, cutoff, fit, order, kernel),
         *running_density(running, cutoff),
     ]
-    return Result((row,), _diagnostics(fit), tuple(curves))
+    return Result((row,), diagnostics(fit), tuple(curves))
 
 
 def assignment(taken: np.ndarray | None, right: np.ndarray) -> Assignment:
     """Sharp or fuzzy, from the treatment (shape (n,), or None) and the side (shape (n,), boolean)."""
-    if taken is None or np.array_equal(taken, right.astype(float)):
-        return Assignment("right - left", 1.0, None, right)
-    if np.array_equal(taken, (~right).astype(float)):
-        return Assignment("left - right", -1.0, None, ~right)
-    return Assignment("1 - 0", 1.0, taken, taken)
+    is_right = taken is None or np.array_equal(taken, right.astype(float))
+    is_left = taken is not None and np.array_equal(taken, (~right).astype(float))
+    label, sign = contrast(is_right, is_left)
+    if is_right or is_left:
+        return Assignment(label, sign, None, right if is_right else ~right)
+    assert taken is not None
+    return Assignment(label, sign, taken, taken)
 
 
-def _diagnostics(fit: LocalFit) -> tuple[Diagnostic, ...]:
+def contrast(is_right: bool, is_left: bool) -> tuple[str, float]:
+    """The contrast's name and the outcome's sign, where the treated are exactly one side, or neither (fuzzy)."""
+    if is_right:
+        return "right - left", 1.0
+    return ("left - right", -1.0) if is_left else ("1 - 0", 1.0)
+
+
+def diagnostics(fit: LocalFit) -> tuple[Diagnostic, ...]:
+    """What a fit tells beside its estimate."""
     out = [
         Diagnostic("conventional_std_error", "overall", fit.conventional_se),
         Diagnostic("bias_corrected_estimate", "overall", fit.bias_corrected),

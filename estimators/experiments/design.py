@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy import stats
 
@@ -23,13 +25,13 @@ def experiment_design(problem: Problem) -> list[DesignRow]:
 
 def _balance(problem: Problem) -> DesignRow:
     if problem.study.treatment is None or not problem.study.covariates:
-        return _row("omnibus_balance_p", None, "not applicable: a treatment and covariates are needed")
+        return design_row("omnibus_balance_p", None, "not applicable: a treatment and covariates are needed")
     x = problem.matrix(problem.study.covariates)
     try:
         p, reason = omnibus_balance(problem.t, x.values, x.names, problem.weights, problem.cluster)
     except ValueError as few:
-        return _row("omnibus_balance_p", None, f"the balance test cannot be computed: {few}")
-    return _row("omnibus_balance_p", p, reason)
+        return design_row("omnibus_balance_p", None, f"the balance test cannot be computed: {few}")
+    return design_row("omnibus_balance_p", p, reason)
 
 
 def omnibus_balance(
@@ -63,32 +65,50 @@ def omnibus_balance(
     """
     fit = fit_ols(t, x, names, weights)
     q = len(fit.coef) - 1
+    if cluster is None or q == 0:
+        return classical_test(fit.r2, q, fit.degrees_of_freedom)
+    groups = len(np.unique(cluster))
+    return cluster_test(q, groups, lambda: (fit.coef[1:], covariance(fit, "cluster", cluster)[1:, 1:]))
+
+
+def classical_test(r2: float, q: int, df: int) -> tuple[float | None, str]:
+    """F = (R² / q) / ((1 − R²) / df) of q slopes: p-value and a sentence."""
     if q == 0:
         return None, "not applicable: no covariate varies"
-    if cluster is None:
-        df = fit.degrees_of_freedom
-        left = 1 - fit.r2
-        f = np.inf if left <= 0 else fit.r2 / q / (left / df)
-    else:
-        df = len(np.unique(cluster)) - 1
-        if df <= q:
-            return None, f"{df + 1} clusters cannot carry a joint test of {q} covariates"
-        slopes = fit.coef[1:]
-        f = float(slopes @ np.linalg.solve(covariance(fit, "cluster", cluster)[1:, 1:], slopes)) / q
-    p = float(stats.f.sf(f, q, df))
-    return p, f"joint F({q}, {df}) of treatment on all covariates is {f:.3g}"
+    left = 1 - r2
+    return _verdict(np.inf if left <= 0 else r2 / q / (left / df), q, df)
+
+
+def cluster_test(q: int, groups: int, slopes: Callable[[], tuple[np.ndarray, np.ndarray]]) -> tuple[float | None, str]:
+    """Wald's F of q slopes from their cluster-robust covariance: p-value and a sentence.
+
+    ``slopes`` gives both, and is asked only where there are clusters enough.
+    """
+    if groups - 1 <= q:
+        return None, f"{groups} clusters cannot carry a joint test of {q} covariates"
+    beta, vcov = slopes()
+    return _verdict(float(beta @ np.linalg.solve(vcov, beta)) / q, q, groups - 1)
+
+
+def _verdict(f: float, q: int, df: int) -> tuple[float | None, str]:
+    return float(stats.f.sf(f, q, df)), f"joint F({q}, {df}) of treatment on all covariates is {f:.3g}"
 
 
 def _sample_ratio(problem: Problem) -> DesignRow:
-    share = problem.study.allocation
+    kind = treatment_kind(problem.study, problem.columns)
+    return ratio_row(problem.study.allocation, kind, lambda: _assigned(problem))
+
+
+def ratio_row(share: float | None, kind: str | None, assigned: Callable[[], tuple[int, int, str]]) -> DesignRow:
+    """The row of the sample ratio; ``assigned`` gives treated, all, and what they are."""
     if share is None:
-        return _row("sample_ratio_p", None, "not applicable: no allocation is declared")
-    if treatment_kind(problem.study, problem.columns) != "binary":
-        return _row("sample_ratio_p", None, "not applicable: the treatment is not binary")
-    treated, total, what = _assigned(problem)
+        return design_row("sample_ratio_p", None, "not applicable: no allocation is declared")
+    if kind != "binary":
+        return design_row("sample_ratio_p", None, "not applicable: the treatment is not binary")
+    treated, total, what = assigned()
     p = sample_ratio(treated, total, share)
     reason = f"{treated} of {total} {what} were treated ({treated / total:.2%}) against a declared {share:.2%}"
-    return _row("sample_ratio_p", p, reason)
+    return design_row("sample_ratio_p", p, reason)
 
 
 def _assigned(problem: Problem) -> tuple[int, int, str]:
@@ -108,5 +128,6 @@ def sample_ratio(treated: int, total: int, share: float) -> float:
     return float(stats.chi2.sf(statistic, 1))
 
 
-def _row(metric: str, value: float | None, reason: str) -> DesignRow:
+def design_row(metric: str, value: float | None, reason: str) -> DesignRow:
+    """A row that holds for every estimator."""
     return DesignRow(None, metric, "overall", value, reason)

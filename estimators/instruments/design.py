@@ -6,6 +6,7 @@ from ..errors import Refusal
 from ..problem import Problem
 from ..result import DesignRow, number
 from .partialled import partialled
+from .system import System
 from .weak import WEAK, strength
 
 
@@ -16,11 +17,17 @@ def instrument_design(problem: Problem) -> list[DesignRow]:
     the effective F (Montiel Olea & Pflueger 2013), which with one instrument is the robust F. No outcome is used. Where
     the first stage cannot be had the values are None and the reason says why.
     """
-    name = str(problem.study.treatment)
     try:
-        p = partialled(problem.for_run("iv", "default"))
+        p: System | Refusal = partialled(problem.for_run("iv", "default"))
     except Refusal as refusal:
-        return [DesignRow("iv", metric, name, None, str(refusal)) for metric in ("first_stage_f", "effective_f")]
+        p = refusal
+    return design_rows(p, str(problem.study.treatment))
+
+
+def design_rows(p: System | Refusal, name: str) -> list[DesignRow]:
+    """The rows of one system, or of why there is none; see `instrument_design`."""
+    if isinstance(p, Refusal):
+        return [DesignRow("iv", metric, name, None, str(p)) for metric in ("first_stage_f", "effective_f")]
     f = strength(p)
     kind = "classical F" if p.variance == "classical" else "effective F"
     moved = "enough for normal intervals" if f.decisive >= WEAK else "weak: only the Anderson-Rubin set is reported"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ from ..estimates import made
 from ..problem import Problem
 from ..result import Diagnostic, Estimate, Result, number
 from .kclass import Fit, gmm, hansen_j, liml, two_stage, wu_hausman
-from .partialled import Partialled, partialled
+from .partialled import partialled
+from .system import System
 from .weak import WEAK, Region, Strength, anderson_rubin, strength
 
 SOLVERS = {"2sls": two_stage, "liml": liml, "gmm": gmm}
@@ -58,27 +60,42 @@ def iv(problem: Problem, estimand: str) -> Result:
     ----------
     Angrist & Pischke (2009), ch. 4; Anderson & Rubin (1949); Montiel Olea & Pflueger (2013), JBES 31; Hansen (1982).
     """
-    p = partialled(problem)
-    fit = SOLVERS[problem.own("method")](p)
-    strong, region = strength(p), anderson_rubin(p)
-    row = _strong_row(problem, p, fit, estimand) if strong.decisive >= WEAK else None
-    row = row or _weak_row(problem, p, fit, strong, region, estimand)
-    return Result((row,), _diagnostics(problem, p, strong, region))
-
-
-def _counts(problem: Problem, p: Partialled) -> dict[str, Any]:
     binary = bool(np.isin(problem.t, (0.0, 1.0)).all())
-    return {"n_units": p.n, "n_treated": int(problem.t.sum()) if binary else None, "n_clusters": p.groups}
+    run = Run(estimand, problem.own("method"), str(problem.study.treatment), int(problem.t.sum()) if binary else None)
+    return result(partialled(problem), run)
 
 
-def _strong_row(problem: Problem, p: Partialled, fit: Fit, estimand: str) -> Estimate:
+@dataclass(frozen=True)
+class Run:
+    """What a run of `iv` is told beside its system; ``n_treated`` is None where the treatment is not binary."""
+
+    estimand: str
+    method: str
+    treatment: str
+    n_treated: int | None
+
+
+def result(p: System, run: Run) -> Result:
+    """Row and diagnostics of one system; see `iv`."""
+    fit = SOLVERS[run.method](p)
+    strong, region = strength(p), anderson_rubin(p)
+    row = _strong_row(p, run, fit) if strong.decisive >= WEAK else None
+    row = row or _weak_row(p, run, fit, strong, region)
+    return Result((row,), _diagnostics(p, run.treatment, strong, region))
+
+
+def _counts(p: System, run: Run) -> dict[str, Any]:
+    return {"n_units": p.n, "n_treated": run.n_treated, "n_clusters": p.groups}
+
+
+def _strong_row(p: System, run: Run, fit: Fit) -> Estimate:
     return made(
-        estimand, fit.coef, fit.std_error, float(p.df(p.k + 1)),
-        contrast="per unit", variance_estimator=NAMES[p.variance], **_counts(problem, p),
+        run.estimand, fit.coef, fit.std_error, float(p.df(p.k + 1)),
+        contrast="per unit", variance_estimator=NAMES[p.variance], **_counts(p, run),
     )  # fmt: skip
 
 
-def _weak_row(problem: Problem, p: Partialled, fit: Fit, strong: Strength, region: Region, estimand: str) -> Estimate:
+def _weak_row(p: System, run: Run, fit: Fit, strong: Strength, region: Region) -> Estimate:
     readings = {
         1: "the interval is the Anderson-Rubin set",
         2: "the interval spans the several pieces of the Anderson-Rubin set",
@@ -86,15 +103,14 @@ def _weak_row(problem: Problem, p: Partialled, fit: Fit, strong: Strength, regio
         -1: "the Anderson-Rubin set is empty, so the instruments contradict each other and there is no interval",
     }
     return Estimate(
-        estimand, contrast="per unit", estimate=number(fit.coef), conf_low=region.low, conf_high=region.high,
-        variance_estimator="anderson_rubin", **_counts(problem, p),
+        run.estimand, contrast="per unit", estimate=number(fit.coef), conf_low=region.low, conf_high=region.high,
+        variance_estimator="anderson_rubin", **_counts(p, run),
         status_reason=f"weak instruments: first-stage F {strong.decisive:.3g} is below {WEAK:g}; "
         f"{readings[region.shape]}",
     )  # fmt: skip
 
 
-def _diagnostics(problem: Problem, p: Partialled, strong: Strength, region: Region) -> tuple[Diagnostic, ...]:
-    name = str(problem.study.treatment)
+def _diagnostics(p: System, name: str, strong: Strength, region: Region) -> tuple[Diagnostic, ...]:
     rows = [
         Diagnostic("first_stage_f", name, number(strong.classical), WEAK, strong.classical >= WEAK),
         Diagnostic("first_stage_f_robust", name, number(strong.robust)),

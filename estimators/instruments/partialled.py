@@ -1,79 +1,65 @@
-"""Outcome, treatment and instruments with the covariates taken out: all that linear IV needs afterwards."""
+"""Outcome, treatment and instruments in memory with the covariates taken out."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..errors import Refusal
 from ..inference import cluster_sums
-from ..moments import TOLERANCE, Moments, independent
+from ..moments import Moments
 from ..problem import Problem
 from ..sample import check_sample, regression_variance
+from .system import Kept, System, kept
 
 
 @dataclass(frozen=True)
-class Partialled:
-    """One IV problem after partialling out (Frisch & Waugh 1933; Lovell 1963).
+class Partialled(System):
+    """A system whose rows are in memory.
 
     Attributes
     ----------
-    y, d : ndarray of shape (n,)
-        Residuals of the outcome and the treatment on the covariates and a constant.
-    x : ndarray of shape (n, k)
-        Orthonormal basis of the covariates and the constant.
-    z : ndarray of shape (n, q)
-        Orthonormal basis of the instruments' residuals.
-    variance : str
-        classical, robust (HC1) or cluster.
+    rows : ndarray of shape (n, k + q + 2)
+        x, z, y and d side by side.
     cluster : ndarray of shape (n,) or None
     """
 
-    y: np.ndarray
-    d: np.ndarray
-    x: np.ndarray
-    z: np.ndarray
-    variance: str
+    rows: np.ndarray
     cluster: np.ndarray | None
 
     @property
-    def n(self) -> int:
-        """Rows."""
-        return len(self.y)
+    def x(self) -> np.ndarray:
+        """Orthonormal basis of the covariates and the constant: shape (n, k)."""
+        return self.rows[:, : self.k]
 
     @property
-    def k(self) -> int:
-        """Covariates and the constant."""
-        return self.x.shape[1]
+    def z(self) -> np.ndarray:
+        """Orthonormal basis of the instruments' residuals: shape (n, q)."""
+        return self.rows[:, self.k : self.k + self.q]
 
     @property
-    def q(self) -> int:
-        """Instruments."""
-        return self.z.shape[1]
+    def y(self) -> np.ndarray:
+        """Residuals of the outcome on the covariates: shape (n,)."""
+        return self.rows[:, -2]
 
     @property
-    def groups(self) -> int | None:
-        """Clusters, where the variance counts them."""
-        return len(np.unique(self.cluster.astype(str))) if self.cluster is not None else None
+    def d(self) -> np.ndarray:
+        """Residuals of the treatment on the covariates: shape (n,)."""
+        return self.rows[:, -1]
 
-    def df(self, coefficients: int) -> int:
-        """Degrees of freedom of a t or F with so many coefficients: n minus them, or G − 1 with clusters."""
-        return self.n - coefficients if self.groups is None else self.groups - 1
-
-    def meat(self, a: np.ndarray, e: np.ndarray, f: np.ndarray, coefficients: int) -> np.ndarray:
-        """Variance of Σ a_i e_i against Σ a_i f_i, for residuals e and f: shape (p, p).
-
-        a has shape (n, p) and orthonormal columns, c counts coefficients. classical: I · e'f / (n − c); robust (HC1):
-        Σ a a' e f · n / (n − c); cluster: sums a cluster, times G/(G − 1) · (n − 1)/(n − c).
-        """
-        n, c = self.n, coefficients
-        if self.variance == "classical":
-            return np.eye(a.shape[1]) * float(e @ f) / (n - c)
-        if self.cluster is None:
-            return (a * (e * f)[:, None]).T @ a * (n / (n - c))
-        left, right = cluster_sums(a * e[:, None], self.cluster), cluster_sums(a * f[:, None], self.cluster)
-        return left.T @ right * (len(left) / (len(left) - 1) * (n - 1) / (n - c))
+    def products(self, name: str, a: np.ndarray, e: np.ndarray, f: np.ndarray, kind: str) -> np.ndarray:
+        """See `System.products`; nothing is kept, so the name does not matter."""
+        left, right = self.rows @ e, self.rows @ f
+        if kind == "classical":
+            return left @ right
+        forms = self.rows @ a.T
+        if kind == "robust":
+            return (forms * (left * right)[:, None]).T @ forms
+        assert self.cluster is not None
+        sums = [cluster_sums(forms * side[:, None], self.cluster) for side in (left, right)]
+        return sums[0].T @ sums[1]
 
 
 def partialled(problem: Problem) -> Partialled:
@@ -86,50 +72,52 @@ def partialled(problem: Problem) -> Partialled:
         one cluster, or an outcome that never varies.
     """
     check_sample(problem)
-    instruments = tuple(problem.own("instruments") or problem.study.instruments)
-    x = problem.matrix(problem.covariate_terms()).values
-    basis = _basis(x)
-    z = problem.matrix(instruments)
-    kept = _independent_of(basis, z.values)
-    if not kept:
+    x = problem.matrix(problem.covariate_terms())
+    z = problem.matrix(instrument_terms(problem))
+    names = (*(f"x:{name}" for name in x.names), *(f"z:{name}" for name in z.names), "(d)")
+    moments = Moments.of(np.column_stack([x.values, z.values, problem.t]), names)
+    found = kept(moments, names[: len(x.names)], names[len(x.names) : -1], "(d)")
+    check_identified(found, z.names, problem.n, str(problem.study.treatment))
+    basis = np.linalg.qr(np.column_stack([np.ones(problem.n), _scaled(x.values[:, found.covariates])]))[0]
+    own = _residuals(basis, _scaled(z.values[:, found.instruments]))
+    orthonormal = np.linalg.qr(own / np.linalg.norm(own, axis=0))[0]
+    # A mean of 1e9 would cost the residuals nine digits.
+    y, d = (_residuals(basis, values - values.mean()) for values in (problem.y, problem.t))
+    return Partialled(
+        problem.n, basis.shape[1], orthonormal.shape[1], regression_variance(problem, problem.own("variance")),
+        problem.n_clusters, orthonormal.T @ y, orthonormal.T @ d, float(y @ y), float(y @ d), float(d @ d),
+        np.column_stack([basis, orthonormal, y, d]), problem.cluster,
+    )  # fmt: skip
+
+
+def instrument_terms(problem: Problem) -> tuple[str, ...]:
+    """The estimator's own ``instruments`` option, or the study's instruments."""
+    return tuple(problem.own("instruments") or problem.study.instruments)
+
+
+def check_identified(found: Kept, instruments: Sequence[str], n: int, treatment: str) -> None:
+    """Refuse what covariates explain, and too few rows. See `partialled`."""
+    if not found.instruments:
         raise Refusal(
-            f"the covariates explain the instrument: {', '.join(z.names)} has no variation of its own",
+            f"the covariates explain the instrument: {', '.join(instruments)} has no variation of its own",
             "Drop the covariate that repeats it, or name another instrument",
             "not_identified",
         )
-    n, k, q = problem.n, basis.shape[1], len(kept)
+    k, q = len(found.covariates) + 1, len(found.instruments)
     if n <= k + q + 1:
         raise Refusal(f"{n} rows cannot carry {k} covariates and {q} instruments", "Use fewer covariates")
-    if not _independent_of(basis, problem.t[:, None]):
+    if not found.treatment:
         raise Refusal(
-            f"the covariates explain the treatment '{problem.study.treatment}'",
+            f"the covariates explain the treatment '{treatment}'",
             "Drop the covariate that repeats it",
             "not_identified",
         )
-    variance = regression_variance(problem, problem.own("variance"))
-    own = _residuals(basis, z.values[:, kept])
-    orthonormal = np.linalg.qr(own / np.linalg.norm(own, axis=0))[0]
-    y, d = _residuals(basis, problem.y), _residuals(basis, problem.t)
-    return Partialled(y, d, basis, orthonormal, variance, problem.cluster)
 
 
-def _basis(x: np.ndarray) -> np.ndarray:
-    """Orthonormal basis of a constant and the columns of x that earlier ones do not explain."""
-    moments = Moments.of(x, [str(j) for j in range(x.shape[1])])
-    kept = independent(moments._centred())
-    scaled = (x[:, kept] - moments.shift[kept]) / moments.scale[kept]
-    return np.linalg.qr(np.column_stack([np.ones(len(x)), scaled]))[0]
+def _scaled(values: np.ndarray) -> np.ndarray:
+    return (values - values.mean(axis=0)) / values.std(axis=0)
 
 
 def _residuals(basis: np.ndarray, values: np.ndarray) -> np.ndarray:
     left = values - basis @ (basis.T @ values)
     return left - basis @ (basis.T @ left)  # the second pass takes out what rounding left
-
-
-def _independent_of(basis: np.ndarray, z: np.ndarray) -> list[int]:
-    """Columns of z of which the basis and the earlier columns leave something."""
-    spread = ((z - z.mean(axis=0)) ** 2).sum(axis=0)
-    own = _residuals(basis, z)
-    alive = [j for j in range(z.shape[1]) if (own[:, j] ** 2).sum() > TOLERANCE * spread[j]]
-    unit = own[:, alive] / np.sqrt((own[:, alive] ** 2).sum(axis=0))
-    return [alive[j] for j in independent(unit.T @ unit)]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import linalg, stats
+from scipy import linalg
 
-from .partialled import Partialled
+from ..laws import f_quantile
+from .system import System
 
 WEAK = 10.0
 
@@ -36,15 +36,13 @@ class Strength:
     decisive: float
 
 
-def strength(p: Partialled) -> Strength:
+def strength(p: System) -> Strength:
     """First-stage F statistics; uses no outcome."""
-    pi = p.z.T @ p.d
-    v = p.d - p.z @ pi
+    pi = p.zd
+    v = p.form(z=-pi, d=1.0)
     c = p.k + p.q
-    rough = p if p.variance != "classical" else dataclasses.replace(p, variance="robust")
-    plain = dataclasses.replace(p, variance="classical")
-    classical = _ratio(float(pi @ pi), float(np.trace(plain.meat(p.z, v, v, c))))
-    vcov = rough.meat(p.z, v, v, c)
+    classical = _ratio(float(pi @ pi), float(np.trace(p.meat("first stage", p.instruments, v, v, c, "classical"))))
+    vcov = p.meat("first stage", p.instruments, v, v, c, "robust" if p.variance == "classical" else p.variance)
     effective = _ratio(float(pi @ pi), float(np.trace(vcov)))
     whole = np.linalg.matrix_rank(vcov, hermitian=True) == p.q
     robust = float(pi @ np.linalg.solve(vcov, pi)) / p.q if whole else None
@@ -81,7 +79,7 @@ class Region:
         return self.intervals[-1][1] if self.shape > 0 else None
 
 
-def anderson_rubin(p: Partialled, level: float = 0.95) -> Region:
+def anderson_rubin(p: System, level: float = 0.95) -> Region:
     """All β that the Anderson–Rubin test does not reject; right whatever the strength of the instruments.
 
     The test regresses y − βd on the instruments: reject where π(β)'V(β)⁻¹π(β) > q F_{q, df}. As V(β) is a quadratic in
@@ -94,21 +92,20 @@ def anderson_rubin(p: Partialled, level: float = 0.95) -> Region:
     Anderson & Rubin (1949), Ann. Math. Stat. 20; Andrews, Stock & Sun (2019), Ann. Rev. Econ. 11.
     """
     c = p.k + p.q
-    limit = p.q * float(stats.f.ppf(level, p.q, p.df(c)))
-    unit = float(np.linalg.norm(p.y) / np.linalg.norm(p.d)) or 1.0  # roots of order one keep their digits
-    y, d = p.y / unit, p.d
-    a, b = p.z.T @ y, p.z.T @ d
-    u, v = y - p.z @ a, d - p.z @ b
+    limit = p.q * f_quantile(level, p.q, p.df(c))
+    unit = float(np.sqrt(p.yy / p.dd)) or 1.0  # roots of order one keep their digits
+    a, b = p.zy / unit, p.zd
+    u, v = p.form(z=-a, y=1.0 / unit), p.form(z=-b, d=1.0)
+    uu, uv = (p.meat(name, p.instruments, u, f, c) for name, f in (("reduced form", u), ("both forms", v)))
+    vv = p.meat("first stage", p.instruments, v, v, c)
     if p.variance == "classical":
-        room = p.n - c
-        poly = [limit * float(u @ u) / room - a @ a, 2 * (a @ b - limit * float(u @ v) / room),
-                limit * float(v @ v) / room - b @ b]  # fmt: skip
+        # The same for all instruments: one quadratic.
+        poly = [limit * uu[0, 0] - a @ a, 2 * (a @ b - limit * uv[0, 0]), limit * vv[0, 0] - b @ b]
         terms = [np.array([[value]]) for value in poly]
     else:
-        cross = p.meat(p.z, u, v, c)
-        terms = [limit * p.meat(p.z, u, u, c) - np.outer(a, a),
-                 np.outer(a, b) + np.outer(b, a) - limit * (cross + cross.T),
-                 limit * p.meat(p.z, v, v, c) - np.outer(b, b)]  # fmt: skip
+        terms = [limit * uu - np.outer(a, a),
+                 np.outer(a, b) + np.outer(b, a) - limit * (uv + uv.T),
+                 limit * vv - np.outer(b, b)]  # fmt: skip
     return Region(tuple((low * unit, high * unit) for low, high in _where_not_negative(terms)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,21 @@ class Average:
 
 
 @dataclass(frozen=True)
+class Shares:
+    """P(G = g) of each cohort, and its influence values 1{G = g} − P(G = g) of shape (n,)."""
+
+    share: Mapping[float, float]
+    psi: Mapping[float, np.ndarray]
+
+    @classmethod
+    def of(cls, cohort: np.ndarray) -> Shares:
+        """Of the first treated period of each unit: shape (n,)."""
+        found = {float(g): cohort == g for g in np.unique(cohort)}
+        share = {g: float(np.mean(own)) for g, own in found.items()}
+        return cls(share, {g: own - share[g] for g, own in found.items()})
+
+
+@dataclass(frozen=True)
 class Averages:
     """The four overall averages, and those by event time, cohort and period."""
 
@@ -35,6 +51,11 @@ class Averages:
 
 
 def averages(effects: GroupTime, cohort: np.ndarray) -> Averages:
+    """`averages_of` units whose first treated period is ``cohort``, of shape (n,)."""
+    return averages_of(effects, Shares.of(cohort))
+
+
+def averages_of(effects: GroupTime, shares: Shares) -> Averages:
     """Every average that Callaway & Sant'Anna (2021, section 3) define.
 
     - ``overall`` (simple): all post-treatment ATT(g, t), weighted by P(G = g);
@@ -46,15 +67,15 @@ def averages(effects: GroupTime, cohort: np.ndarray) -> Averages:
     ----------
     effects : GroupTime
         With at least one cell after treatment.
-    cohort : ndarray of shape (n,)
-        First treated period of each unit.
+    shares : Shares
+        Of every cohort with an effect.
     """
     cells, att, psi, post = effects.cells, effects.att, effects.psi, effects.is_post
     g = np.array([c.cohort for c in cells])
     t = np.array([c.time for c in cells])
 
     def shared(keep: np.ndarray, term: str, at: float | None = None) -> Average:
-        return by_share(att[keep], psi[:, keep], g[keep], cohort, term, at)
+        return by_share(att[keep], psi[:, keep], g[keep], shares, term, at)
 
     event = tuple(shared(t - g == e, f"event_time={label(e)}", float(e)) for e in np.unique(t - g))
     group = tuple(
@@ -68,7 +89,7 @@ def averages(effects: GroupTime, cohort: np.ndarray) -> Averages:
         _mean([a for a in event if a.at is not None and a.at >= 0], "dynamic"),
         by_share(
             np.array([a.estimate for a in group]), np.column_stack([a.psi for a in group]),
-            np.array([a.at for a in group]), cohort, "group",
+            np.array([a.at for a in group]), shares, "group",
         ),
         _mean(list(time), "calendar"),
     )  # fmt: skip
@@ -76,7 +97,7 @@ def averages(effects: GroupTime, cohort: np.ndarray) -> Averages:
 
 
 def by_share(
-    att: np.ndarray, psi: np.ndarray, groups: np.ndarray, cohort: np.ndarray, term: str, at: float | None = None
+    att: np.ndarray, psi: np.ndarray, groups: np.ndarray, shares: Shares, term: str, at: float | None = None
 ) -> Average:
     """θ = Σ p_k ATT_k / Σ p_k with p_k = P(G = g_k); ψ = Σ p_k ψ_k / S + Σ (1{G = g_k} − p_k)(ATT_k − θ) / S.
 
@@ -84,15 +105,15 @@ def by_share(
     ----------
     att, groups : ndarray of shape (K,)
     psi : ndarray of shape (n, K)
-    cohort : ndarray of shape (n,)
+    shares : Shares
     """
-    share = np.array([np.mean(cohort == c) for c in groups])
+    share = np.array([shares.share[c] for c in groups])
     total = share.sum()
     theta = float(att @ share / total)
     out = psi @ share / total
     for c in np.unique(groups):
         pull = float((att[groups == c] - theta).sum() / total)
-        out = out + ((cohort == c) - np.mean(cohort == c)) * pull
+        out = out + shares.psi[c] * pull
     return Average(term, theta, out, tuple(np.unique(groups).tolist()), at)
 
 

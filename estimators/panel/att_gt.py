@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +31,40 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """What one ATT(g, t) compares.
+
+    Attributes
+    ----------
+    cohort, time : float
+        g and t.
+    base, at : int
+        Places of the base period and of t among the periods.
+    controls : tuple of float
+        Cohorts that are untreated in t.
+    n_treated, n_controls : int
+        Units.
+    """
+
+    cohort: float
+    time: float
+    base: int
+    at: int
+    controls: tuple[float, ...]
+    n_treated: int
+    n_controls: int
+
+    @property
+    def name(self) -> str:
+        """As a reader writes it."""
+        return f"ATT({self.cohort:g}, {self.time:g})"
+
+    def refuse(self, refusal: Refusal) -> Refusal:
+        """The refusal of one of its models, naming it."""
+        return Refusal(f"{self.name}: {refusal.reason}", refusal.mend, refusal.status)
+
+
+@dataclass(frozen=True)
 class GroupTime:
     """All group-time effects.
 
@@ -38,7 +73,8 @@ class GroupTime:
     cells : tuple of K Cell
         By cohort, then by period.
     psi : ndarray of shape (n, K)
-        Influence values of all units, zero where a unit is not compared.
+        Influence values of all units, zero where a unit is not compared. A streamed study has, in place of units, the
+        functions of a unit of which they are made (`estimators.streamed.panel_influence`).
     n_skipped : int
         Cells left out because fewer than two controls are untreated then.
     """
@@ -87,42 +123,66 @@ def group_time_effects(
     Refusal
         If no cell can be computed, or a cell's models fail; the message names the cell.
     """
+    found, skipped = comparisons(sample.periods, sample.treated_cohorts, sample.sizes, control_group, pre_only=pre_only)
     cells: list[Cell] = []
     columns: list[np.ndarray] = []
-    skipped = 0
-    for g in sample.treated_cohorts:
-        for j in range(1, len(sample.periods)):
-            t = float(sample.periods[j])
-            if pre_only and t >= g:
-                continue
-            base = j - 1 if t < g else int(np.searchsorted(sample.periods, g)) - 1
-            d, controls = sample.cohort == g, _controls(sample, g, t, control_group)
-            if controls.sum() < 2:
-                skipped += 1
-                continue
-            one = _cell(sample, d, controls, base, j, method, link, f"ATT({g:g}, {t:g})")
-            among = d | controls
-            psi = np.zeros(sample.n)
-            psi[among] = one.psi * sample.n / among.sum()
-            columns.append(psi)
-            sizes = int(d.sum()), int(controls.sum())
-            cells.append(Cell(g, t, float(sample.periods[base]), one.att, *sizes, one.n_trimmed))
+    for one in found:
+        d, controls = sample.cohort == one.cohort, np.isin(sample.cohort, one.controls)
+        got = _effect(sample, one, d, controls, method, link)
+        among = d | controls
+        psi = np.zeros(sample.n)
+        psi[among] = got.psi * sample.n / among.sum()
+        columns.append(psi)
+        cells.append(cell(one, sample.periods, got.att, got.n_trimmed))
     psi = np.column_stack(columns) if columns else np.empty((sample.n, 0))
     return GroupTime(tuple(cells), psi, skipped)
 
 
-def _controls(sample: Sample, g: float, t: float, control_group: str) -> np.ndarray:
-    if control_group == "never_treated":
-        return np.isinf(sample.cohort)
-    return (sample.cohort > t) & (sample.cohort != g)
+def comparisons(
+    periods: np.ndarray, treated: Sequence[float], sizes: Mapping[float, int], control_group: str,
+    pre_only: bool = False,
+) -> tuple[list[Comparison], int]:  # fmt: skip
+    """Every comparison that has two controls or more, by cohort and period, and how many have not.
+
+    Parameters
+    ----------
+    periods : ndarray of shape (T,)
+    treated : sequence of float
+        Cohorts with an effect to estimate.
+    sizes : mapping of cohort to units
+    control_group, pre_only
+        See `group_time_effects`.
+    """
+    out, skipped = [], 0
+    for g in treated:
+        for j in range(1, len(periods)):
+            t = float(periods[j])
+            if pre_only and t >= g:
+                continue
+            base = j - 1 if t < g else int(np.searchsorted(periods, g)) - 1
+            controls = tuple(c for c in sizes if _is_control(c, g, t, control_group))
+            n_controls = sum(sizes[c] for c in controls)
+            if n_controls < 2:
+                skipped += 1
+            else:
+                out.append(Comparison(g, t, base, j, controls, sizes[g], n_controls))
+    return out, skipped
 
 
-def _cell(
-    sample: Sample, d: np.ndarray, controls: np.ndarray, base: int, j: int, method: str, link: str, name: str
-) -> Effect:
+def _is_control(cohort: float, g: float, t: float, control_group: str) -> bool:
+    return bool(np.isinf(cohort)) if control_group == "never_treated" else cohort > t and cohort != g
+
+
+def cell(one: Comparison, periods: np.ndarray, att: float, n_trimmed: int = 0) -> Cell:
+    """The effect of one comparison."""
+    base = float(periods[one.base])
+    return Cell(one.cohort, one.time, base, att, one.n_treated, one.n_controls, n_trimmed)
+
+
+def _effect(sample: Sample, one: Comparison, d: np.ndarray, controls: np.ndarray, method: str, link: str) -> Effect:
     among = d | controls
-    change = sample.y[among, j] - sample.y[among, base]
+    change = sample.y[among, one.at] - sample.y[among, one.base]
     try:
-        return effect(change, d[among], sample.x[among, base], sample.names, method, link)
+        return effect(change, d[among], sample.x[among, one.base], sample.names, method, link)
     except Refusal as refusal:
-        raise Refusal(f"{name}: {refusal.reason}", refusal.mend, refusal.status) from None
+        raise one.refuse(refusal) from None

@@ -13,6 +13,7 @@ from .pretrends import LEVEL, PreTrends, pre_trends
 from .sample import take_sample
 
 TREND_METRICS = ("pre_trends_p", "pre_trends_power", "pre_trends_detectable")
+FIT_METRICS = ("pre_rmspe_ratio", "pre_rmspe_level")
 
 
 def panel_design(problem: Problem) -> list[DesignRow]:
@@ -37,10 +38,15 @@ def _trend_rows(problem: Problem) -> list[DesignRow]:
         effects = group_time_effects(sample, group, method, problem.options.propensity.link, pre_only=True)
         test = pre_trends(effects, sample, step)
     except Refusal as refusal:
-        return _without("did", TREND_METRICS, str(refusal))
+        return without("did", TREND_METRICS, str(refusal))
+    return trend_rows(test)
+
+
+def trend_rows(test: PreTrends | None) -> list[DesignRow]:
+    """The design rows of the pre-trends test; None is a panel that has no pre-period effect."""
     if test is None:
         reason = "no cohort has two periods before treatment, so parallel trends cannot be tested"
-        return _without("did", TREND_METRICS, reason)
+        return without("did", TREND_METRICS, reason)
     verdict = "rejected" if test.p_value <= LEVEL else "not rejected"
     return [
         DesignRow("did", "pre_trends_p", "overall", test.p_value,
@@ -68,7 +74,7 @@ def _fit_rows(problem: Problem) -> list[DesignRow]:
         before = pool.y1[: pool.n_pre]
         rmspe = synthetic(before, pool.y0[: pool.n_pre], pool.n_pre).pre_rmspe
     except Refusal as refusal:
-        return _without("synthetic_control", ("pre_rmspe_ratio", "pre_rmspe_level"), str(refusal))
+        return without("synthetic_control", FIT_METRICS, str(refusal))
     spread, level = float(np.std(before, ddof=1)), abs(float(before.mean()))
     told = f"pre-period RMSPE {rmspe:.4g} of {pool.treated} against"
     return [
@@ -82,5 +88,6 @@ def _share(metric: str, rmspe: float, base: float, told: str) -> DesignRow:
     return DesignRow("synthetic_control", metric, "overall", value, told)
 
 
-def _without(estimator: str, metrics: tuple[str, ...], reason: str) -> list[DesignRow]:
+def without(estimator: str, metrics: tuple[str, ...], reason: str) -> list[DesignRow]:
+    """Rows without a value, and why there is none."""
     return [DesignRow(estimator, metric, "overall", None, reason) for metric in metrics]

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import Refusal
 from ..estimates import made
-from ..inference import simultaneous_critical_value, standard_error, wald
+from ..inference import simultaneous_critical_value, wald
 from ..problem import Problem
 from ..result import CurvePoint, Diagnostic, Estimate, Result
-from .aggregate import Average, Averages, averages
+from .aggregate import Average, Averages, Shares, averages_of
 from .att_gt import Cell, GroupTime, group_time_effects
 from .frame import label
 from .pretrends import LEVEL, pre_trends
-from .sample import Sample, take_sample
+from .sample import Compared, Sample, take_sample
+
+if TYPE_CHECKING:
+    from ..streamed.problem import Streamed
 
 
 def did(problem: Problem, estimand: str) -> Result:
@@ -56,35 +59,45 @@ def did(problem: Problem, estimand: str) -> Result:
     sample = take_sample(problem)
     link = problem.options.propensity.link
     effects = group_time_effects(sample, problem.own("control_group"), problem.own("method"), link)
+    found = overall_averages(effects, Shares.of(sample.cohort))
+    return assembled(problem, estimand, effects, found, sample, _critical(found, sample, problem))
+
+
+def overall_averages(effects: GroupTime, shares: Shares) -> Averages:
+    """`averages_of` the effects; refuses where there is none after treatment."""
     if not effects.is_post.any():
         raise Refusal("no period after treatment has control units", "Add units that are treated later or never")
-    found = averages(effects, sample.cohort)
+    return averages_of(effects, shares)
+
+
+def assembled(
+    problem: Problem | Streamed, estimand: str, effects: GroupTime, found: Averages, sample: Compared, critical: float
+) -> Result:
+    """Rows, diagnostics and curves of all effects; ``critical`` is the simultaneous band's value."""
     rows = [*found.overall, *found.event_time, *found.cohort, *found.time]
     estimates = [_average_row(estimand, one, sample) for one in rows]
     estimates += [_cell_row(estimand, c, effects.psi[:, k], sample) for k, c in enumerate(effects.cells)]
-    critical = _critical(found, sample, problem)
     diagnostics = _diagnostics(effects, sample, critical, abs(problem.study.decision.minimum_effect))
     curves = [*_event_study(found, sample, critical), *_att_gt(effects, sample)]
     return Result(tuple(estimates), diagnostics, tuple(curves))
 
 
-def _common(sample: Sample) -> dict[str, Any]:
+def _common(sample: Compared) -> dict[str, Any]:
     return {
         "n_clusters": sample.n_clusters,
         "n_trimmed": sample.n_incomplete + sample.n_always_treated,
-        "variance_estimator": "influence_function" if sample.cluster is None else "cluster",
+        "variance_estimator": "influence_function" if sample.n_clusters is None else "cluster",
     }
 
 
-def _average_row(estimand: str, one: Average, sample: Sample) -> Estimate:
-    treated = int(np.isin(sample.cohort, one.groups).sum())
-    se = standard_error(one.psi, sample.cluster)
+def _average_row(estimand: str, one: Average, sample: Compared) -> Estimate:
+    treated, se = sample.size(one.groups), sample.standard_error(one.psi)
     return made(estimand, one.estimate, se, term=one.term, n_units=sample.n, n_treated=treated, **_common(sample))
 
 
-def _cell_row(estimand: str, cell: Cell, psi: np.ndarray, sample: Sample) -> Estimate:
+def _cell_row(estimand: str, cell: Cell, psi: np.ndarray, sample: Compared) -> Estimate:
     sizes = {"n_units": cell.n_treated + cell.n_controls, "n_treated": cell.n_treated}
-    se = standard_error(psi, sample.cluster)
+    se = sample.standard_error(psi)
     return made(estimand, cell.att, se, term=_term(cell), **sizes, **_common(sample))
 
 
@@ -97,10 +110,10 @@ def _critical(found: Averages, sample: Sample, problem: Problem) -> float:
     return simultaneous_critical_value(psi, sample.cluster, problem.study.seed, problem.own("bootstrap"))
 
 
-def _event_study(found: Averages, sample: Sample, critical: float) -> list[CurvePoint]:
+def _event_study(found: Averages, sample: Compared, critical: float) -> list[CurvePoint]:
     pointwise, simultaneous = [], []
     for one in found.event_time:
-        se = standard_error(one.psi, sample.cluster)
+        se = sample.standard_error(one.psi)
         bounds = wald(one.estimate, se)
         band = (one.estimate - critical * se, one.estimate + critical * se) if se > 0 else (None, None)
         shared: dict[str, Any] = {"x": one.at, "y": one.estimate, "x_label": one.term.removeprefix("event_time=")}
@@ -111,16 +124,16 @@ def _event_study(found: Averages, sample: Sample, critical: float) -> list[Curve
     return pointwise + simultaneous
 
 
-def _att_gt(effects: GroupTime, sample: Sample) -> list[CurvePoint]:
+def _att_gt(effects: GroupTime, sample: Compared) -> list[CurvePoint]:
     points = []
     for k, cell in enumerate(effects.cells):
-        bounds = wald(cell.att, standard_error(effects.psi[:, k], sample.cluster))
+        bounds = wald(cell.att, sample.standard_error(effects.psi[:, k]))
         low, high, series = bounds.conf_low, bounds.conf_high, f"cohort={label(cell.cohort)}"
         points.append(CurvePoint("att_gt", series, cell.time, cell.att, label(cell.time), low, high))
     return points
 
 
-def _diagnostics(effects: GroupTime, sample: Sample, critical: float, step: float) -> tuple[Diagnostic, ...]:
+def _diagnostics(effects: GroupTime, sample: Compared, critical: float, step: float) -> tuple[Diagnostic, ...]:
     test = pre_trends(effects, sample, step)
     out = [
         Diagnostic("pre_trends_p", "overall", None, LEVEL)

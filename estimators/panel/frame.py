@@ -83,8 +83,13 @@ def by_unit(values: np.ndarray, code: np.ndarray, units: np.ndarray, name: str) 
     own = values[first]
     changed = values != own[code]
     if changed.any():
-        raise Refusal(f"'{name}' changes within unit {units[code[changed][0]]}", "It must be one value a unit")
+        raise changes(name, units[code[changed][0]])
     return own
+
+
+def changes(name: str, unit: object) -> Refusal:
+    """The refusal of a column that must not change within a unit."""
+    return Refusal(f"'{name}' changes within unit {unit}", "It must be one value a unit")
 
 
 def label(value: float) -> str:

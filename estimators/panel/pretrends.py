@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize, stats
 
-from ..inference import covariance, joint_wald
+from ..inference import joint_wald
 from .att_gt import GroupTime
-from .sample import Sample
+from .sample import Compared
 
 LEVEL = 0.05
 POWER = 0.8
@@ -40,7 +40,7 @@ class PreTrends:
     detectable: float
 
 
-def pre_trends(effects: GroupTime, sample: Sample, step: float) -> PreTrends | None:
+def pre_trends(effects: GroupTime, sample: Compared, step: float) -> PreTrends | None:
     """W = b' V⁻¹ b over all ATT(g, t) with t < g, and its power against a linear differential trend.
 
     With a varying base period each pre-period ATT is one step of the trend, so a linear trend of ``step`` a period
@@ -54,7 +54,7 @@ def pre_trends(effects: GroupTime, sample: Sample, step: float) -> PreTrends | N
     pre = effects.before()
     if not pre.cells:
         return None
-    vcov = covariance(pre.psi, sample.cluster)
+    vcov = sample.covariance(pre.psi)
     test = joint_wald(pre.att, vcov)
     if test.degrees_of_freedom == 0:
         return None

@@ -2,15 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from ..errors import Refusal
+from ..inference import covariance
 from ..problem import Problem
 from .frame import Panel, by_unit, read_panel
 
 FEWEST_TREATED = 5
+
+
+class Compared(Protocol):
+    """What inference and rows ask of the units, wherever they are: in memory (`Sample`) or streamed."""
+
+    @property
+    def n(self) -> int:
+        """Units."""
+
+    @property
+    def n_clusters(self) -> int | None:
+        """Clusters among the units, or None."""
+
+    @property
+    def n_incomplete(self) -> int:
+        """Units left out because they miss a period."""
+
+    @property
+    def n_always_treated(self) -> int:
+        """Complete units left out because they are treated in the first period."""
+
+    def size(self, cohorts: Iterable[float]) -> int:
+        """Units of some cohorts."""
+
+    def covariance(self, psi: np.ndarray) -> np.ndarray:
+        """Covariance of estimates from their influence values, a column each."""
+
+    def standard_error(self, psi: np.ndarray) -> float:
+        """Standard error of one estimate from its influence values."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +90,23 @@ class Sample:
         """Clusters among the units, or None."""
         return None if self.cluster is None else len(np.unique(self.cluster))
 
+    @property
+    def sizes(self) -> dict[float, int]:
+        """Units of each cohort, in ascending order."""
+        return sizes(self.cohort)
+
+    def size(self, cohorts: Iterable[float]) -> int:
+        """Units of some cohorts."""
+        return int(np.isin(self.cohort, list(cohorts)).sum())
+
+    def covariance(self, psi: np.ndarray) -> np.ndarray:
+        """Covariance of estimates from their influence values of shape (n, k)."""
+        return covariance(psi, self.cluster)
+
+    def standard_error(self, psi: np.ndarray) -> float:
+        """Standard error of one estimate from its influence values of shape (n,)."""
+        return float(np.sqrt(self.covariance(psi[:, None])[0, 0]))
+
 
 def take_sample(problem: Problem) -> Sample:
     """The units that can be compared.
@@ -75,18 +124,11 @@ def take_sample(problem: Problem) -> Sample:
         unit or a single control, whose sampling variation cannot be seen.
     """
     panel = read_panel(problem)
-    if len(panel.periods) < 2:
-        raise Refusal("the panel has a single period", "Add periods before and after treatment")
     complete, early = panel.complete, panel.cohort <= panel.periods[0]
     keep = complete & ~early
-    if not keep.any():
-        raise Refusal(
-            f"no unit is left: {int((~complete).sum())} miss a period, {int(early.sum())} are treated from the start",
-            "Keep units that are seen in every period and untreated in the first",
-        )
+    check_panel(len(panel.periods), int(keep.sum()), int((~complete).sum()), int(early.sum()))
     cohort = panel.cohort[keep]
-    treated = _treated_cohorts(cohort, problem.own("control_group"))
-    _identified(cohort, treated)
+    treated = treated_cohorts(sizes(cohort), problem.own("control_group"))
     x = problem.matrix(problem.covariate_terms())
     return Sample(
         panel.periods, panel.y[keep], x.values[panel.row[keep]], x.names, cohort, treated,
@@ -94,35 +136,60 @@ def take_sample(problem: Problem) -> Sample:
     )  # fmt: skip
 
 
-def _treated_cohorts(cohort: np.ndarray, control_group: str) -> tuple[float, ...]:
-    groups = [float(g) for g in np.unique(cohort) if np.isfinite(g)]
+def sizes(cohort: np.ndarray) -> dict[float, int]:
+    """Units of each cohort, in ascending order."""
+    values, counts = np.unique(cohort, return_counts=True)
+    return {float(g): int(count) for g, count in zip(values, counts, strict=True)}
+
+
+def check_panel(n_periods: int, n: int, n_incomplete: int, n_early: int) -> None:
+    """Refuse a panel of one period, or one of which no unit is left."""
+    if n_periods < 2:
+        raise Refusal("the panel has a single period", "Add periods before and after treatment")
+    if not n:
+        raise Refusal(
+            f"no unit is left: {n_incomplete} miss a period, {n_early} are treated from the start",
+            "Keep units that are seen in every period and untreated in the first",
+        )
+
+
+def treated_cohorts(sizes: Mapping[float, int], control_group: str) -> tuple[float, ...]:
+    """Cohorts with an effect to estimate, ascending; refuses as `take_sample` says.
+
+    Parameters
+    ----------
+    sizes : mapping of cohort to units
+        In ascending order, infinity for never treated.
+    control_group : never_treated or not_yet_treated
+    """
+    groups = [g for g in sizes if np.isfinite(g)]
     if not groups:
         raise Refusal("no unit becomes treated after the first period", "Check the cohort: first treated period, or 0")
-    if np.isinf(cohort).any():
-        return tuple(groups)
-    if control_group == "never_treated":
-        raise Refusal(
-            "no control units: every unit is treated by the last period",
-            "Set `options: {did: {control_group: not_yet_treated}}`",
-        )
-    if len(groups) == 1:
-        raise Refusal("no control units: all are treated in the same period", "Add units that are treated later")
-    return tuple(groups[:-1])
+    if len(groups) == len(sizes):
+        if control_group == "never_treated":
+            raise Refusal(
+                "no control units: every unit is treated by the last period",
+                "Set `options: {did: {control_group: not_yet_treated}}`",
+            )
+        if len(groups) == 1:
+            raise Refusal("no control units: all are treated in the same period", "Add units that are treated later")
+        groups = groups[:-1]
+    _identified({g: sizes[g] for g in groups}, sum(sizes.values()))
+    return tuple(groups)
 
 
-def _identified(cohort: np.ndarray, treated: tuple[float, ...]) -> None:
+def _identified(treated: Mapping[float, int], n: int) -> None:
     """Refuse where a group is too small for its variation to be seen."""
-    sizes = {g: int((cohort == g).sum()) for g in treated}
-    total, controls = sum(sizes.values()), int((~np.isin(cohort, treated)).sum())
+    total = sum(treated.values())
     mend = "Read synthetic_control, or add treated units"
     if total < FEWEST_TREATED:
         reason = f"{total} treated unit{'s' * (total != 1)}: standard errors need at least {FEWEST_TREATED}"
         raise Refusal(reason, mend, "not_identified")
-    single = [g for g, size in sizes.items() if size == 1]
+    single = [g for g, size in treated.items() if size == 1]
     if single:
         reason = f"cohort {single[0]:g} has one unit, so its sampling variation cannot be seen"
         raise Refusal(reason, "Leave such cohorts out, or read synthetic_control for them", "not_identified")
-    if controls < 2:
+    if n - total < 2:
         raise Refusal("a single control unit: its sampling variation cannot be seen", "Add controls", "not_identified")
 
 
@@ -132,6 +199,11 @@ def _cluster(problem: Problem, panel: Panel, keep: np.ndarray) -> np.ndarray | N
     code = np.unique(problem.columns[problem.study.unit], return_inverse=True)[1]
     labels = by_unit(problem.cluster.astype(str), code, panel.units, str(problem.study.cluster))[keep]
     codes = np.unique(labels, return_inverse=True)[1]
-    if codes.max() < 1:
-        raise Refusal("all units are in one cluster", "Cluster at a level with several groups")
+    check_clusters(int(codes.max()) + 1)
     return codes
+
+
+def check_clusters(n_clusters: int) -> None:
+    """Refuse a single cluster."""
+    if n_clusters < 2:
+        raise Refusal("all units are in one cluster", "Cluster at a level with several groups")

@@ -6,8 +6,16 @@ frame     a block standardised into one buffer
 moments_scan   one scan -> Moments a group
 solve     least squares, PLR, 2SLS, VIF, SMD and robustness values from Moments
 hc        one more scan -> HC and cluster variances, with a step of refinement
-logistic  a logit by Newton's method, a scan a step
-weighting one last scan -> scores of each unit, and every sum that IPW and AIPW need
-strata    stratification from the table of scores
+clusters  sums a cluster, added up by DuckDB
+instrumental   2SLS, LIML, GMM and their tests from Moments and one more scan
+features  squares and products of columns, and their cross-products by arm
+arm_fit   an arm's (penalised) least squares from cross-products
+forest    an arm's random forest: trained on a sample, read by a stream
+logistic  a logit or probit by Newton's method, a scan a step; likelihood has the sums, subsample begins and corrects it
+normal    the normal distribution function as SQL
+strata    exact quantiles of the propensities that a fit shows
+weighting one last scan -> the sums of IPW; doubly_robust those of AIPW, stratified those of strata
+balance   standardised differences from sums
+writer    columns computed block by block, of which DuckDB makes a table; room, the buffers of a scan
 sums      the same Moments as SQL sums of any engine
 """

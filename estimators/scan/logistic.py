@@ -1,28 +1,32 @@
-"""A logit by Newton's method, one scan a step: of all rows, and of all but each fold at once."""
+"""A logit or probit by Newton's method, one scan a step: of all rows, and of all but each fold at once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import special
 
 from ..errors import Refusal
 from ..moments import Moments, independent
-from ..nuisance import fit_binary
 from .frame import Frame
+from .likelihood import Sums, group_sums, model_sums, probabilities, rows_of
 from .strata import Watch
-from .stream import Block, Column, Plan, Source, blocks
+from .stream import Column, Plan, Source
+from .subsample import Subsample, draw, solve_each
 
-SAMPLE = 100_000
 MAX_SCANS = 30
-# An error of the coefficients, in standard deviations of a column, that a step of this size leaves behind.
-TOLERANCE = 1e-12
+# A first step of so many standard deviations says that the sub-sample misled.
+FAR = 1.0
+# An error of the coefficients, in standard deviations of a column, that a step may leave behind (a cautious guess).
+TOLERANCE = 5e-11
 
 
 @dataclass(frozen=True)
-class Logit:
-    """Logits of a 0/1 column on a constant and columns.
+class BinaryModel:
+    """Logits or probits of a 0/1 column on a constant and columns.
 
     Attributes
     ----------
@@ -34,6 +38,9 @@ class Logit:
     dropped : tuple of str
     scans : int
         How many it took.
+    link : str
+    failure : Refusal or None
+        Why there are no models of the rows outside the folds, where only they fail; ``beta`` then has one row.
     """
 
     names: tuple[str, ...]
@@ -42,6 +49,8 @@ class Logit:
     scale: np.ndarray
     dropped: tuple[str, ...]
     scans: int
+    link: str = "logit"
+    failure: Refusal | None = None
 
     @property
     def coef(self) -> np.ndarray:
@@ -51,23 +60,27 @@ class Logit:
 
 
 @dataclass(frozen=True)
-class Sums:
-    """Score, information and log-likelihood of each model (or group of rows): shapes (g, k), (g, k, k), (g,)."""
+class _Fit:
+    """What the steps of one fit share."""
 
-    score: np.ndarray
-    information: np.ndarray
-    likelihood: np.ndarray
+    source: Source
+    whole: Plan
+    folded: Plan | None
+    frame: Frame
+    link: str
+    watch: Watch | None
 
 
 def fit(
-    source: Source, t: Column, plan: Plan, moments: Moments, treated: np.ndarray, watch: Watch | None = None
-) -> Logit:
+    source: Source, t: Column, plan: Plan, moments: Moments, treated: np.ndarray, watch: Watch | None = None,
+    link: str = "logit",
+) -> BinaryModel:  # fmt: skip
     """Maximum likelihood of t on a constant and the plan's columns, and outside each fold (``plan.group``).
 
-    The coefficients of a sub-sample start it. Each scan gives score and information, so the error is squared: three
-    scans do where one information matrix for all scans needs seven, and each costs a third more. The models outside the
-    folds start from all rows' solution and each fold's own score and information (a subtraction), and need one or two
-    scans more; they are fitted at once.
+    The coefficients of a sub-sample begin. A scan gives score and information; the step is Newton's, corrected for the
+    bend of the score by the sub-sample (`Subsample.steps`), so that two scans do where Newton's method needs four. The
+    models outside the folds step once from the second scan's sums (each fold's is a subtraction) and are mended by one
+    scan more, which takes their scores only.
 
     Parameters
     ----------
@@ -76,235 +89,237 @@ def fit(
     t : Column
         Values 0 and 1.
     plan : Plan
-        Covariates, weight, and the fold as group. A single group means no cross-fitting.
+        Covariates, weight, and the fold as group. A single group means no cross-fitting. What it carries (the unit)
+        draws the sub-sample.
     moments : Moments
-        Of the covariates (other columns may be there), from an earlier scan.
+        Of the covariates (other columns may be there) by fold, by fold and arm (2 · fold + arm), or undivided.
     treated : ndarray of shape (n_groups, 2)
         Weight of the untreated and the treated in each fold.
     watch : Watch, optional
-        Shown the propensities of all rows' model by scans that pass anyway, or by two more.
+        Shown the propensities of all rows' model by scans that pass anyway, or by one or two more.
+    link : logit or probit
 
     Returns
     -------
-    Logit
+    BinaryModel
         Within 1e-10 of the optimum (`estimators.nuisance.fit_binary`), whatever threads or the order of rows.
 
     Raises
     ------
     Refusal
-        If an arm is empty, in all rows or outside a fold, or covariates separate the arms, wholly or in part.
+        If an arm is empty, or covariates separate the arms, wholly or in part. Where that holds only outside a fold,
+        `BinaryModel.failure` has it.
+
+    Source
+    ------
+    Jordan, Lee & Yang 2019 (JASA 114) correct Newton's steps on distributed data by one machine's likelihood.
     """
-    _check_arms(treated)
+    if source.engine is not None:
+        from ..engines.logit import fit as fitted
+        from ..engines.source import EngineSource
+
+        assert isinstance(source, EngineSource)
+        return fitted(source, t, plan, moments, treated, link)
+    total = treated.sum(axis=0)
+    if total.min() <= 0:
+        raise Refusal("an arm has no units, so there is no propensity model", "Widen the population")
     names = plan.names
     at = [moments.names.index(name) for name in names]
     kept = independent(moments._centred()[np.ix_(at, at)])
-    own = Plan((*(plan.columns[i] for i in kept), t), plan.weight, plan.group, plan.n_groups)
-    frame = Frame.like(moments, own.names[:-1], own.rows())
-    whole = Plan(own.columns, own.weight)
-    beta = _start(source, whole, frame, int(moments.rows.sum()), treated)
-    folds = plan.n_groups > 1
-    beta, groups, scans = _newton(source, whole, own if folds else None, frame, beta, watch)
-    out = beta[None]
-    if folds:
-        start = np.array([_outside(beta, groups, k) for k in range(plan.n_groups)])
-        outside, more = _crossfit(source, own, frame, start, np.abs(start - beta).max(axis=1), beta, watch)
-        out, scans = np.vstack([beta, outside]), scans + more
+    columns = (*(plan.columns[i] for i in kept), t)
+    frame = Frame.like(moments, tuple(column.name for column in columns[:-1]), Plan(columns).rows())
+    folded = Plan(columns, plan.weight, plan.group, plan.n_groups) if plan.n_groups > 1 else None
+    run = _Fit(source, Plan(columns, plan.weight), folded, frame, link, watch)
+    drawn = dataclasses.replace(run.whole, carry=plan.carry)
+    sample = draw(source, drawn, frame, int(moments.rows.sum()), float(total.sum()), link)
+    begin = np.zeros(len(columns))
+    begin[0] = special.ndtri(total[1] / total.sum()) if link == "probit" else np.log(total[1] / total[0])
+    near, groups, beta, scans = _newton(run, sample, begin)
+    models, failure = beta[None], None
+    if folded is not None:
+        try:
+            here = [moments.names.index(name) for name in folded.names[:-1]]
+            outside, more = _outside(run, sample, near, groups, beta, treated, _varying(moments, here, plan.n_groups))
+            models, scans = np.vstack([beta, outside]), scans + more
+        except Refusal as refusal:
+            failure = refusal
     if watch is not None and not watch.done():
-        _look_again(source, whole, frame, beta, watch)
-        scans += 2
-    return Logit(
-        ("(intercept)", *own.names[:-1]), out, frame.shift, frame.scale,
-        tuple(name for i, name in enumerate(names) if i not in set(kept)), scans,
+        scans += _look_again(run, beta)
+    return BinaryModel(
+        ("(intercept)", *run.whole.names[:-1]), models, frame.shift, frame.scale,
+        tuple(name for i, name in enumerate(names) if i not in set(kept)), scans, link, failure,
     )  # fmt: skip
 
 
-def _check_arms(treated: np.ndarray) -> None:
-    total = treated.sum(axis=0)
-    left = [total] if len(treated) == 1 else [total, *(total - own for own in treated)]
-    if any(arms.min() <= 0 for arms in left):
-        raise Refusal("an arm has no units in all folds but one", "Widen the population, or use fewer folds")
+def _newton(run: _Fit, sample: Subsample, plain: np.ndarray) -> tuple[np.ndarray, Sums, np.ndarray, int]:
+    """Where the last scan was taken, its sums (a fold each, where there are folds), the solution, and the scans.
 
-
-def rows_of(source: Source, plan: Plan, frame: Frame) -> Iterator[tuple[Block, np.ndarray, np.ndarray]]:
-    """Each block with z of the covariates, shape (k, m), and the 0/1 column that stands last in the plan."""
-    for block in blocks(source, plan):
-        t = block.columns.pop()
-        yield block, frame.fill(block), t
-
-
-def _start(source: Source, plan: Plan, frame: Frame, rows: int, treated: np.ndarray) -> np.ndarray:
-    """Coefficients of about 100,000 rows that are spread over the source by a hash of their numbers."""
-    share = treated.sum(axis=0)
-    plain = np.zeros(len(plan.columns))
-    plain[0] = np.log(share[1] / share[0])
-    every = rows // SAMPLE
-    drawn = source
-    if every > 1:
-        key = ", ".join(column.sql for column in plan.columns[:6])
-        drawn = source.kept(f"hash({key}) % {every} = 0")
-    parts = [
-        (z[1:].T.copy(), t.copy(), None if block.weight is None else block.weight.copy())
-        for block, z, t in rows_of(drawn, plan, frame)
-    ]
-    if not parts:
-        return plain
-    x, t = (np.concatenate([part[j] for part in parts]) for j in (0, 1))
-    w = None if plan.weight is None else np.concatenate([part[2] for part in parts])
-    try:
-        sample = fit_binary(t, x, plan.names[:-1], weights=w)
-    except Refusal:  # the sub-sample may separate where the whole does not
-        return plain
-    return sample.coef if not sample.dropped else plain
-
-
-def _newton(
-    source: Source, whole: Plan, folded: Plan | None, frame: Frame, beta: np.ndarray, watch: Watch | None
-) -> tuple[np.ndarray, Sums, int]:
-    """The solution of all rows; with folds also each fold's sums, taken by the last scan at a point near it."""
-    best, step, before, left = -np.inf, np.zeros_like(beta), np.inf, np.inf
+    It begins at the sub-sample's maximum. Where that turns out to be far off (a few rows of a rare category may all be
+    in one arm there) it begins again at the constant alone.
+    """
+    beta = sample.maximum(plain)
+    best, before, left = -np.inf, np.inf, 0.0 if sample.is_all else np.inf
+    step = np.zeros_like(beta)
     for scan in range(1, MAX_SCANS + 1):
-        plan = folded if folded is not None and left < 1e-4 else whole
-        sums = group_sums(source, plan, frame, beta, watch if plan is folded else None)
+        last = run.folded is None or left < 1e-3
+        plan = run.folded if run.folded is not None and last else run.whole
+        sums = group_sums(run.source, plan, run.frame, beta, run.link, run.watch if last else None)
         reached = float(sums.likelihood.sum())
         if not reached >= best - 1e-9 * abs(best):
             beta, step = beta - step / 2, step / 2
             continue
-        best = reached
-        step = _solve(sums.information.sum(axis=0), sums.score.sum(axis=0))
+        best, at = reached, beta
+        step = _whole_step(sample, at, sums, may_fail=scan == 1)
         size = float(np.abs(step).max())
-        beta = beta + step
+        if scan == 1 and not size < FAR:
+            beta, best, step = plain, -np.inf, np.zeros_like(beta)
+            continue
+        beta = at + step
         _check_separation(beta, best, sums, scan, size)
         left = _left(size, before)
-        if left < TOLERANCE and plan is (folded or whole):
-            return beta, sums, scan
+        if left < TOLERANCE and last:
+            return at, sums, beta, scan
         before = size
-    raise _separated()
+    raise separated()
+
+
+def _whole_step(sample: Subsample, at: np.ndarray, sums: Sums, may_fail: bool) -> np.ndarray:
+    """The step of all rows' model; infinite where there is none and the scan may fail."""
+    try:
+        return _steps(sample, at, sums.score.sum(axis=0)[None], sums.information.sum(axis=0)[None], np.ones(1))[0]
+    except Refusal:
+        if not may_fail:
+            raise
+        return np.full_like(at, np.inf)
 
 
 def _left(size: float, before: float) -> float:
-    """What a Newton step leaves of the error: c · size², with c from the last two steps."""
-    return size**2 * max(1.0, size / before**2 if np.isfinite(before) and before > 0 else 1e3)
+    """What a step leaves of the error: c · size², with c taken a hundredfold from the last two steps."""
+    c = 100 * size / before**2 if np.isfinite(before) and before > 0 else 1.0
+    return size**2 * max(c, 1e-2)
 
 
-def _outside(beta: np.ndarray, groups: Sums, fold: int) -> np.ndarray:
-    """A Newton step of the rows outside a fold, from all rows' solution."""
-    information = groups.information.sum(axis=0) - groups.information[fold]
-    return beta + _solve(information, groups.score.sum(axis=0) - groups.score[fold])
-
-
-def _crossfit(
-    source: Source, plan: Plan, frame: Frame, beta: np.ndarray, before: np.ndarray, whole: np.ndarray,
-    watch: Watch | None,
-) -> tuple[np.ndarray, int]:  # fmt: skip
-    """The models outside each fold to their optimum, a scan a step for all at once; ``before``: the step up to here."""
-    for scan in range(1, MAX_SCANS + 1):
-        sums = model_sums(source, plan, frame, beta, whole, watch if scan == 1 else None)
-        step = np.array([_solve(h, s) for h, s in zip(sums.information, sums.score, strict=True)])
-        beta = beta + step
-        size = np.abs(step).max(axis=1)
-        if np.abs(beta).max() > 1e3:
-            raise _separated()
-        if all(_left(s, b) < TOLERANCE for s, b in zip(size, before, strict=True)):
-            return beta, scan
-        before = size
-    raise _separated()
-
-
-def _look_again(source: Source, plan: Plan, frame: Frame, beta: np.ndarray, watch: Watch) -> None:
-    """Two passes of the final propensities."""
-    watch.restart()
-    for look in (watch.near, watch.final):
-        for _, z, t in rows_of(source, plan, frame):
-            look(probabilities(beta @ z), t)
-
-
-def _solve(information: np.ndarray, score: np.ndarray) -> np.ndarray:
+def _steps(
+    sample: Subsample, at: np.ndarray, score: np.ndarray, information: np.ndarray, share: np.ndarray
+) -> np.ndarray:
     try:
-        return np.linalg.solve(information, score)
+        return sample.steps(at, score, information, share)
     except np.linalg.LinAlgError:
-        raise _separated() from None
+        raise separated() from None
+
+
+def _varying(moments: Moments, at: list[int], n_folds: int) -> np.ndarray:
+    """Which of the constant and the columns are of use outside each fold: shape (folds, k), bool."""
+    by_fold = moments
+    if len(moments.cross) == 2 * n_folds:
+        by_fold = moments.merged(np.arange(2 * n_folds) // 2)
+    out = np.ones((n_folds, len(at) + 1), dtype=bool)
+    if len(by_fold.cross) == n_folds:
+        for k in range(n_folds):
+            out[k, 1:] = False
+            out[k, 1:][independent(by_fold.without(k)._centred()[np.ix_(at, at)])] = True
+    return out
+
+
+def _outside(
+    run: _Fit, sample: Subsample, near: np.ndarray, groups: Sums, whole: np.ndarray, treated: np.ndarray,
+    varying: np.ndarray,
+) -> tuple[np.ndarray, int]:  # fmt: skip
+    """The models outside each fold, a scan a step for all at once: shape (folds, k), and the scans."""
+    assert run.folded is not None
+    left = treated.sum(axis=0) - treated
+    if left.min() <= 0:
+        raise Refusal("an arm has no units in all folds but one", "Widen the population, or use fewer folds")
+    score = groups.score.sum(axis=0) - groups.score
+    information = groups.information.sum(axis=0) - groups.information
+    share = left.sum(axis=1) / treated.sum()
+    known = bool(varying.all())
+    beta = near + _steps(sample, near, score, information, share) if known else np.where(varying, whole, 0.0)
+    before = np.abs(beta - whole).max(axis=1)
+    told = (information - share[:, None, None] * sample.information(near[None])) if known else None
+    for scan in range(1, MAX_SCANS + 1):
+        watch = run.watch if scan == 1 else None
+        sums = model_sums(
+            run.source, run.folded, run.frame, beta, whole, run.link, watch, scores_only=told is not None
+        )  # fmt: skip
+        if told is None:
+            step, rate = _masked(sums.information, sums.score, varying), None
+        else:
+            # Each model's information at its own point: the scan's, moved as the sub-sample's moves.
+            moved = told + share[:, None, None] * sample.information(beta)
+            step, rate = _masked(moved, sums.score, varying), _rates(moved, information, sample)
+        size = np.abs(step).max(axis=1)
+        beta = beta + step
+        if not np.abs(beta).max() < 1e3 or (scan > 12 and size.max() > 0.3):
+            raise separated()
+        if rate is None:
+            remains = [_left(s, b) for s, b in zip(size, before, strict=True)]
+        else:
+            # Where the sub-sample knows nothing of a direction, the last step's error tells how far H has moved in it.
+            remains = size * np.maximum(rate, 10 * size / np.maximum(before, 1e-300))
+        if max(remains) < TOLERANCE:
+            return beta, scan
+        if told is not None and (size > 0.1 * before).any():
+            told = None  # the sub-sample says too little: every later scan takes the information too
+        before = size
+    raise separated()
+
+
+def _rates(moved: np.ndarray, scanned: np.ndarray, sample: Subsample) -> np.ndarray:
+    """What the error of each predicted information leaves of an error: ‖H⁻¹ ΔH‖ times what of ΔH is noise."""
+    try:
+        change = np.linalg.solve(moved, moved - scanned)
+    except np.linalg.LinAlgError:
+        raise separated() from None
+    return np.abs(change).sum(axis=2).max(axis=1) * sample.share_of_error
+
+
+def _masked(information: np.ndarray, score: np.ndarray, varying: np.ndarray) -> np.ndarray:
+    """Newton's steps of the columns that vary; none of the others."""
+    both = varying[:, :, None] & varying[:, None, :]
+    held = np.where(both, information, np.eye(varying.shape[1]) * ~varying[:, None, :])
+    try:
+        return solve_each(held, np.where(varying, score, 0.0))
+    except np.linalg.LinAlgError:
+        raise separated() from None
+
+
+def look(source: Source, t: Column, plan: Plan, model: BinaryModel, watch: Watch) -> None:
+    """Show a watch the propensities of all rows' model, in two passes; ``plan`` has the model's columns."""
+    columns = {column.name: column for column in plan.columns}
+    own = Plan((*(columns[name] for name in model.names[1:]), t), plan.weight)
+    run = _Fit(source, own, None, Frame.of(model.shift, model.scale, own.rows()), model.link, watch)
+    _look_again(run, model.beta[0])
+
+
+def _look_again(run: _Fit, beta: np.ndarray) -> int:
+    """Passes of the final propensities: one where a scan has shown such as are near them, else two."""
+    assert run.watch is not None
+    if run.watch.seen_once():
+        _show(run, beta, run.watch.final)
+        if run.watch.done():
+            return 1
+    run.watch.restart()
+    _show(run, beta, run.watch.near)
+    _show(run, beta, run.watch.final)
+    return 2
+
+
+def _show(run: _Fit, beta: np.ndarray, eye: Callable[[np.ndarray, np.ndarray], None]) -> None:
+    for _, z, t in rows_of(run.source, run.whole, run.frame):
+        eye(probabilities(beta @ z, run.link), t)
 
 
 def _check_separation(beta: np.ndarray, likelihood: float, sums: Sums, scan: int, size: float) -> None:
     """Covariates that separate the arms drive coefficients up by about one a step, without end."""
     weight = float(sums.information[:, 0, 0].sum())
-    if np.abs(beta).max() > 1e3 or not np.isfinite(likelihood) or (scan > 12 and size > 0.3) or not weight > 0:
-        raise _separated()
+    if not np.abs(beta).max() < 1e3 or not np.isfinite(likelihood) or (scan > 12 and size > 0.3) or not weight > 0:
+        raise separated()
 
 
-def _separated() -> Refusal:
+def separated() -> Refusal:
+    """As the in-memory fit says it."""
     return Refusal(
         "the covariates predict the treatment perfectly, for some units at least, so no propensity model converges",
         "Drop the covariate that defines the treatment, or narrow the population to where both arms occur",
     )
-
-
-def probabilities(eta: np.ndarray) -> np.ndarray:
-    """1 / (1 + exp(−η)); 0 where η is below −745."""
-    with np.errstate(over="ignore"):
-        return 1.0 / (1.0 + np.exp(-eta))
-
-
-def _likelihood(t: np.ndarray, p: np.ndarray, w: np.ndarray | None) -> float:
-    """Only to see whether a step went too far, so a probability may be held above zero."""
-    each = np.log(np.maximum(np.where(t == 1, p, 1 - p), 1e-300))
-    return float(each.sum() if w is None else w @ each)
-
-
-def group_sums(source: Source, plan: Plan, frame: Frame, beta: np.ndarray, watch: Watch | None = None) -> Sums:
-    """One coefficient vector's sums in each group of rows (all rows, where the plan has no group)."""
-    k = len(beta)
-    score, information = np.zeros((plan.n_groups, k)), np.zeros((plan.n_groups, k, k))
-    likelihood = np.zeros(plan.n_groups)
-    if watch is not None:
-        watch.restart()
-    for block, z, t in rows_of(source, plan, frame):
-        p = probabilities(beta @ z)
-        if watch is not None:
-            watch.near(p, t)
-        residual, root = t - p, np.sqrt(p * (1 - p))
-        if block.weight is not None:
-            residual, root = residual * block.weight, root * np.sqrt(block.weight)
-        likelihood[0] += _likelihood(t, p, block.weight)
-        if block.group is None:
-            score[0] += z @ residual
-            z *= root
-            information[0] += z @ z.T
-            continue
-        order = np.argsort(block.group, kind="stable")
-        ends = np.concatenate([[0], np.cumsum(np.bincount(block.group, minlength=plan.n_groups))])
-        by_fold = np.zeros((plan.n_groups, block.n))
-        by_fold[block.group, np.arange(block.n)] = residual
-        score += by_fold @ z.T
-        z *= root
-        z = np.take(z, order, axis=1)
-        for g in range(plan.n_groups):
-            part = z[:, ends[g] : ends[g + 1]]
-            information[g] += part @ part.T
-    return Sums(score, information, likelihood)
-
-
-def model_sums(
-    source: Source, plan: Plan, frame: Frame, beta: np.ndarray, whole: np.ndarray, watch: Watch | None = None
-) -> Sums:
-    """Sums of each fold's model over the rows outside that fold; ``whole`` is all rows' model, for the watch."""
-    models, k = beta.shape
-    score, information = np.zeros((models, k)), np.zeros((models, k, k))
-    scaled = np.empty_like(frame.buffer)
-    for block, z, t in rows_of(source, plan, frame):
-        assert block.group is not None
-        if watch is not None:
-            watch.final(probabilities(whole @ z), t)
-        p = probabilities(beta @ z)
-        residual, root = t - p, np.sqrt(p * (1 - p))
-        if block.weight is not None:
-            residual, root = residual * block.weight, root * np.sqrt(block.weight)
-        rows, own = np.arange(block.n), block.group.astype(np.intp)
-        residual[own, rows] = 0.0
-        root[own, rows] = 0.0
-        score += residual @ z.T
-        inside = scaled[:, : block.n]
-        for j in range(models):
-            np.multiply(z, root[j], out=inside)
-            information[j] += inside @ inside.T
-    return Sums(score, information, np.zeros(models))

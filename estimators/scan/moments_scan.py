@@ -9,6 +9,7 @@ import numpy as np
 from ..contracts import LARGEST
 from ..errors import Refusal
 from ..moments import Moments
+from . import sums
 from .frame import Frame, Grouped
 from .stream import Incomplete, Plan, Source, blocks, complete, quoted
 
@@ -52,6 +53,10 @@ def scan(source: Source, plan: Plan, needed: tuple[str, ...] = ()) -> Scanned:
     Refusal
         For infinities, numbers beyond 1e150, negative weights, or no complete rows.
     """
+    if source.engine is not None:
+        kept, dropped = complete(source, plan, needed)
+        whole = kept if dropped else source
+        return Scanned(sums.moments(whole, plan), whole, dropped)
     try:
         if needed and source.one(f"bool_or({' or '.join(f'{quoted(name)} is null' for name in needed)})")[0]:
             raise Incomplete

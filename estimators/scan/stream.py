@@ -55,6 +55,15 @@ class Source:
         """The single row of an aggregate."""
         return self.connection.cursor().execute(self.sql(select)).fetchone()
 
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """The rows of a whole query: aggregates, levels, groups, and never units."""
+        return self.connection.cursor().execute(sql).fetchall()
+
+    @property
+    def engine(self) -> str | None:
+        """None: DuckDB. The name of another engine that adds up by itself: see `estimators.engines.source`."""
+        return None
+
     def types(self) -> dict[str, str]:
         """DuckDB's type of each column."""
         rows = self.connection.cursor().execute(f"describe select * from {self.relation}").fetchall()
@@ -137,19 +146,28 @@ class Block:
         return len(self.columns[0])
 
 
+def not_streamed(engine: str) -> Refusal:
+    """For what asks rows of an engine that hands out sums only."""
+    reason = f"this estimate needs rows in Python, and is not streamed on {engine}"
+    return Refusal(reason, "Raise row_budget so that memory holds them, or keep the units in DuckDB")
+
+
 class Incomplete(Exception):
     """A row has no number (NULL, NaN, infinity) in some column."""
 
 
-def blocks(source: Source, plan: Plan) -> Iterator[Block]:
-    """The rows, a block at a time.
+def blocks(source: Source, plan: Plan, order: str = "") -> Iterator[Block]:
+    """The rows, a block at a time; with ``order`` (what stands after ORDER BY) sorted by DuckDB.
 
     Raises
     ------
     Incomplete
         At the first NULL. NaN and infinities pass: sums show them (see `complete`).
     """
-    reader = source.connection.cursor().execute(source.sql(plan.select())).to_arrow_reader(plan.rows())
+    if source.engine is not None:
+        raise not_streamed(source.engine)
+    query = source.sql(plan.select()) + (f" order by {order}" if order else "")
+    reader = source.connection.cursor().execute(query).to_arrow_reader(plan.rows())
     for batch in _ahead(reader):
         if batch.num_rows:
             yield _block(batch, plan)

@@ -1,76 +1,61 @@
-"""Scores of each unit written to a DuckDB table while they are computed."""
+"""Columns that are computed block by block, as an Arrow stream of which DuckDB makes a table."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-Rows = tuple[list[pa.Array], dict[str, np.ndarray]]
+# Rows of DuckDB's row groups: smaller batches are put together again when the table is written, for a third more time.
+AT_ONCE = 122_880
 
 
-@dataclass(frozen=True)
-class Table:
-    """A DuckDB table to be created or replaced by one statement that pulls block after block.
+def stream(schema: pa.Schema, blocks: Iterable[dict[str, Any]]) -> Any:
+    """The rows of all blocks as a capsule of Arrow's C interface, which DuckDB reads once, by its variable's name.
 
-    Inserts of a block each would be logged and written again at the checkpoint: twice the time and the memory.
+    Not as a RecordBatchReader: DuckDB hands one to pyarrow's scanner, which reads ahead as far as it can where the
+    writing is slower than the computing, so that memory grows with the rows. Of a capsule it holds a few batches.
+
+    Parameters
+    ----------
+    schema : pyarrow.Schema
+    blocks : iterable of dict of column to array
+        The columns of the schema, in any order, for some rows; an array is not written to afterwards. What is not
+        finite becomes NULL.
     """
-
-    connection: Any
-    name: str
-
-    def write(self, blocks: Iterable[Rows]) -> None:
-        """Take every block: its carried columns (the first is ``unit_id``) and its columns by name. NaN becomes NULL.
-
-        Raises
-        ------
-        Exception
-            Whatever the blocks raise; the table is then as it was before.
-        """
-        errors: list[Exception] = []
-        batches = _caught(map(_batch, blocks), errors)
-        first = next(batches, None)
-        if first is not None:
-            cursor = self.connection.cursor()
-            reader = pa.RecordBatchReader.from_batches(first.schema, itertools.chain([first], batches))
-            cursor.register("scores_stream", reader)
-            try:
-                cursor.execute(f"create or replace table {self.name} as select * from scores_stream")
-            except Exception:
-                if not errors:
-                    raise
-            finally:
-                cursor.unregister("scores_stream")
-        if errors:  # DuckDB hands on an error's text only
-            raise errors[0]
+    batches = (
+        pa.RecordBatch.from_arrays([_arrow(columns[name]) for name in schema.names], schema=schema)
+        for columns in blocks
+    )
+    return pa.RecordBatchReader.from_batches(schema, gathered(batches)).__arrow_c_stream__()
 
 
-def _caught(batches: Iterator[pa.RecordBatch], errors: list[Exception]) -> Iterator[pa.RecordBatch]:
-    try:
-        yield from batches
-    except Exception as error:
-        errors.append(error)
-        raise
+def gathered(batches: Iterable[pa.RecordBatch], rows: int = AT_ONCE) -> Iterator[pa.RecordBatch]:
+    """The same rows in batches of so many; the last may be smaller."""
+    held: list[pa.RecordBatch] = []
+    for batch in batches:
+        held.append(batch)
+        while sum(part.num_rows for part in held) >= rows:
+            together = pa.Table.from_batches(held)
+            yield together.slice(0, rows).combine_chunks().to_batches()[0]
+            held = together.slice(rows).to_batches()
+    if held:
+        yield from pa.Table.from_batches(held).combine_chunks().to_batches()
 
 
-def _batch(rows: Rows) -> pa.RecordBatch:
-    carried, columns = rows
-    return pa.RecordBatch.from_arrays([carried[0], *map(_arrow, columns.values())], ["unit_id", *columns])
-
-
-def _arrow(values: np.ndarray) -> pa.Array:
-    """A view where the memory is the array's own; pyarrow's own conversion imports pandas."""
-    owned = values if values.base is None else values.copy()
-    size, data, valid = len(owned), pa.py_buffer(owned), None
-    if owned.dtype == np.bool_:
-        return pa.Array.from_buffers(pa.bool_(), size, [None, _bits(owned)])
-    if owned.dtype == np.float64 and np.isnan(owned).any():
-        valid = _bits(~np.isnan(owned))
-    return pa.Array.from_buffers(pa.from_numpy_dtype(owned.dtype), size, [valid, data])
+def _arrow(values: Any) -> pa.Array:
+    """The array's own memory; pyarrow's own conversion imports pandas."""
+    if isinstance(values, pa.Array):
+        return values
+    size, valid = len(values), None
+    if values.dtype == np.bool_:
+        return pa.Array.from_buffers(pa.bool_(), size, [None, _bits(values)])
+    if values.dtype == np.float64:
+        finite = np.isfinite(values)
+        valid = None if finite.all() else _bits(finite)
+    return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), size, [valid, pa.py_buffer(values)])
 
 
 def _bits(flags: np.ndarray) -> pa.Buffer:

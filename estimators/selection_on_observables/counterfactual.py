@@ -17,7 +17,7 @@ Arm = LeastSquares | Forest
 Systems = dict[str, tuple[Arm, Arm]]
 
 LEAST_UNITS, LEAST_DRAWS = 10, 20
-BINS = 30
+BINS, MIDDLE = 30, (0.005, 0.995)
 CELLS_AT_ONCE = 400_000
 HIGH, MODERATE = 0.05, 0.1
 
@@ -54,7 +54,9 @@ def counterfactual(problem: Problem, estimand: str) -> Result:
     Robins 1986 (g-formula); Hoerl & Kennard 1970; Breiman 2001; Rubin 1981.
     """
     check_arms(problem, least=LEAST_UNITS)
-    systems = fit_systems(problem)
+    # An outcome of mean 1e9 would cost the effects nine digits.
+    centre = float(problem.y.mean())
+    systems = fit_systems(problem, centre)
     predicted = {name: (arms[0].predict(), arms[1].predict()) for name, arms in systems.items()}
     effects = np.array([np.mean(mu1 - mu0) for mu0, mu1 in predicted.values()])
     draws = bootstrap(problem, systems)
@@ -65,16 +67,17 @@ def counterfactual(problem: Problem, estimand: str) -> Result:
     for i, name in enumerate(systems):
         rows.append(made(estimand, float(effects[i]), _spread(draws[i]), term=f"system={name}", **fields))
     return Result(
-        tuple(rows), _diagnostics(problem, systems, effects), curves(predicted), (_agreement(problem, effects),)
-    )
+        tuple(rows), _diagnostics(problem, systems, effects), curves(predicted, centre),
+        (_agreement(problem, effects),),
+    )  # fmt: skip
 
 
-def fit_systems(problem: Problem) -> Systems:
-    """The three systems, each a regression of the untreated and one of the treated."""
+def fit_systems(problem: Problem, centre: float = 0.0) -> Systems:
+    """The three systems, each a regression of the untreated and one of the treated, of the outcome less ``centre``."""
     x = problem.matrix(problem.options.outcome.covariates)
     if not np.ptp(x.values, axis=0).any():
         raise Refusal("no covariate varies, so there is nothing to model", "Declare covariates")
-    y, seed = problem.y, problem.study.seed
+    y, seed = problem.y - centre, problem.study.seed
     arms = (problem.t == 0, problem.t == 1)
     features = degree_two(x.values)
     try:
@@ -91,13 +94,18 @@ def fit_systems(problem: Problem) -> Systems:
 def bootstrap(problem: Problem, systems: Systems) -> np.ndarray:
     """Effects of the systems in each draw: shape (systems, draws)."""
     n_draws = problem.own("bootstrap")
-    if n_draws < LEAST_DRAWS:
-        raise Refusal(f"{n_draws} bootstrap draws do not give an interval", f"Declare {LEAST_DRAWS} or more")
+    check_draws(n_draws)
     parts = [
         [arms[1].weighted_means(g) - arms[0].weighted_means(g) for arms in systems.values()]
         for g in _weights(problem, n_draws)
     ]
     return np.concatenate([np.array(part) for part in parts], axis=1)
+
+
+def check_draws(n_draws: int) -> None:
+    """Refuse fewer draws than give an interval."""
+    if n_draws < LEAST_DRAWS:
+        raise Refusal(f"{n_draws} bootstrap draws do not give an interval", f"Declare {LEAST_DRAWS} or more")
 
 
 def _weights(problem: Problem, n_draws: int) -> Iterator[np.ndarray]:
@@ -117,11 +125,8 @@ def _spread(values: np.ndarray) -> float:
 
 
 def _diagnostics(problem: Problem, systems: Systems, effects: np.ndarray) -> tuple[Diagnostic, ...]:
-    rows = [
-        Diagnostic("system_sd", "overall", _spread(effects)),
-        Diagnostic("system_range", "overall", float(np.ptp(effects))),
-    ]
-    y = problem.y
+    rows = spread_rows(effects)
+    y = problem.y - problem.y.mean()
     total = sum(float(np.sum((y[problem.t == a] - y[problem.t == a].mean()) ** 2)) for a in (0, 1))
     for name, arms in systems.items():
         left = sum(float(np.sum(arm.left_out() ** 2)) for arm in arms)
@@ -132,30 +137,54 @@ def _diagnostics(problem: Problem, systems: Systems, effects: np.ndarray) -> tup
     return tuple(rows)
 
 
+def spread_rows(effects: np.ndarray) -> list[Diagnostic]:
+    """How far the systems' effects are apart."""
+    return [
+        Diagnostic("system_sd", "overall", _spread(effects)),
+        Diagnostic("system_range", "overall", float(np.ptp(effects))),
+    ]
+
+
 def _agreement(problem: Problem, effects: np.ndarray) -> SensitivityRow:
-    relative = _spread(effects) / _spread(problem.y)
+    return agreement(effects, _spread(problem.y))
+
+
+def agreement(effects: np.ndarray, outcome_sd: float) -> SensitivityRow:
+    """The spread of the systems' effects relative to the outcome's, with its reading."""
+    relative = _spread(effects) / outcome_sd
     word = "high" if relative < HIGH else "moderate" if relative < MODERATE else "low"
     reading = f"{word} agreement: the three systems differ by {relative:.3f} of the outcome's standard deviation"
     return SensitivityRow("counterfactual_agreement", "overall", relative, reading)
 
 
-def curves(predicted: dict[str, tuple[np.ndarray, np.ndarray]]) -> tuple[CurvePoint, ...]:
+def curves(predicted: dict[str, tuple[np.ndarray, np.ndarray]], centre: float = 0.0) -> tuple[CurvePoint, ...]:
     """Distributions of the predicted Y(0) and of the predicted effect, in 30 bins that the systems share.
+
+    Predictions are those of the outcome less ``centre``.
 
     The bins span the middle 99 % of all systems' predictions; what lies outside is counted in the outermost bins, so
     that each series adds up to one.
     """
     points: list[CurvePoint] = []
-    for curve, values in (
-        ("y0_distribution", {name: mu0 for name, (mu0, _) in predicted.items()}),
-        ("effect_distribution", {name: mu1 - mu0 for name, (mu0, mu1) in predicted.items()}),
+    for curve, values, shift in (
+        ("y0_distribution", {name: mu0 for name, (mu0, _) in predicted.items()}, centre),
+        ("effect_distribution", {name: mu1 - mu0 for name, (mu0, mu1) in predicted.items()}, 0.0),
     ):
-        low, high = np.quantile(np.concatenate(list(values.values())), [0.005, 0.995])
-        if high - low <= 1e-12 * max(abs(low), abs(high), 1e-300):
-            low, high = low - 0.5, high + 0.5
-        edges = np.linspace(low, high, BINS + 1)
-        middles = (edges[:-1] + edges[1:]) / 2
+        edges = bins(*np.quantile(np.concatenate(list(values.values())), MIDDLE))
         for name, predictions in values.items():
-            shares = np.histogram(np.clip(predictions, low, high), edges)[0] / len(predictions)
-            points += [CurvePoint(curve, name, float(m), float(s)) for m, s in zip(middles, shares, strict=True)]
+            counted = np.histogram(np.clip(predictions, edges[0], edges[-1]), edges)[0]
+            points += curve_points(curve, name, shift + edges, counted / len(predictions))
     return tuple(points)
+
+
+def bins(low: float, high: float) -> np.ndarray:
+    """Edges of the 30 bins: shape (31,)."""
+    if high - low <= 1e-12 * max(abs(low), abs(high), 1e-300):
+        low, high = low - 0.5, high + 0.5
+    return np.linspace(low, high, BINS + 1)
+
+
+def curve_points(curve: str, system: str, edges: np.ndarray, shares: np.ndarray) -> list[CurvePoint]:
+    """One series: the share of each bin at its middle."""
+    middles = (edges[:-1] + edges[1:]) / 2
+    return [CurvePoint(curve, system, float(m), float(s)) for m, s in zip(middles, shares, strict=True)]

@@ -76,9 +76,10 @@ def ipw(problem: Problem, estimand: str) -> Result:
     check_arms(problem, keep)
     omega = _weights(problem, fit, estimand, keep)
     stacked = problem.own("variance") == "stacked"
-    estimate, psi = hajek(problem.y, problem.t, omega)
+    y = problem.y - problem.y.mean()  # the difference of two means of 1e9 has seven digits left
+    estimate, psi = hajek(y, problem.t, omega)
     if stacked:
-        psi = psi + _propensity_part(problem, fit, estimand, omega, keep)
+        psi = psi + _propensity_part(problem, fit, estimand, omega, keep, y)
     fields = counts(problem, keep)
     diagnostics = weight_diagnostics(problem.t[keep], omega[keep])
     fields["effective_sample_size"] = diagnostics[0].value
@@ -120,9 +121,15 @@ def weight_diagnostics(t: np.ndarray, omega: np.ndarray) -> tuple[Diagnostic, ..
     return sizes + tuple(Diagnostic("max_weight", name, float(omega[g].max())) for name, g in groups)
 
 
-def _kept(e: np.ndarray, trim: float) -> np.ndarray:
+def check_trim(trim: float) -> float:
+    """The option, refused where nothing could be kept."""
     if not 0 <= trim < 0.5:
         raise Refusal(f"trim is {trim:g}, and propensities cannot be kept inside it", "Give a trim from 0 to below 0.5")
+    return trim
+
+
+def _kept(e: np.ndarray, trim: float) -> np.ndarray:
+    check_trim(trim)
     return (e >= trim) & (e <= 1 - trim)
 
 
@@ -140,10 +147,10 @@ def _weights(problem: Problem, fit: BinaryFit, estimand: str, keep: np.ndarray) 
 
 
 def _propensity_part(
-    problem: Problem, fit: BinaryFit, estimand: str, omega: np.ndarray, keep: np.ndarray
+    problem: Problem, fit: BinaryFit, estimand: str, omega: np.ndarray, keep: np.ndarray, y: np.ndarray
 ) -> np.ndarray:
     """What the estimation of the propensity adds to the influence values: A' ψ_β with A = ∂τ/∂β."""
-    y, t = problem.y, problem.t
+    t = problem.t
     # Only units with a weight count; elsewhere the slope may be infinite.
     slope = np.zeros(problem.n)
     slope[keep] = weight_slopes(t[keep], fit.probability[keep], estimand) * problem.w[keep]
@@ -153,5 +160,5 @@ def _propensity_part(
         inside = t == arm
         total = omega[inside].sum()
         mean = float(omega[inside] @ y[inside]) / total
-        gradient += sign * fit.design[inside].T @ (slope[inside] * (y[inside] - mean)) / total
-    return fit.influence(t, problem.weights) @ gradient
+        gradient += sign * fit.basis.z[inside].T @ (slope[inside] * (y[inside] - mean)) / total
+    return fit.standard_influence(t, problem.weights) @ gradient

@@ -40,10 +40,14 @@ def out_of_fold(
     """
     if learner == "linear":
         return _linear(targets, x, weights, folds)
-    fit = _lasso if learner == "lasso" else _boosting
     if folds.max() == 0:
-        raise Refusal(f"the learner {learner} needs cross-fitting", "Declare folds of 2 or more, or learner: linear")
-    return _refitted(fit, targets, x, weights, folds, seed)
+        raise needs_folds(learner)
+    return _refitted(FITS[learner], targets, x, weights, folds, seed)
+
+
+def needs_folds(learner: str) -> Refusal:
+    """A flexible learner without cross-fitting."""
+    return Refusal(f"the learner {learner} needs cross-fitting", "Declare folds of 2 or more, or learner: linear")
 
 
 def held_out(folds: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
@@ -73,7 +77,8 @@ def _linear(targets: np.ndarray, x: np.ndarray, weights: np.ndarray, folds: np.n
     return out
 
 
-Fit = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int], np.ndarray]
+Predict = Callable[[np.ndarray], np.ndarray]
+Fit = Callable[[np.ndarray, np.ndarray, np.ndarray, int], Predict]
 
 
 def _refitted(
@@ -87,11 +92,12 @@ def _refitted(
         for _, held in held_out(folds):
             train = ~held
             for j in range(targets.shape[1]):
-                out[held, j] = fit(x[train], targets[train, j], weights[train], x[held], seed)
+                out[held, j] = fit(x[train], targets[train, j], weights[train], seed)(x[held])
     return out
 
 
-def _lasso(x: np.ndarray, y: np.ndarray, w: np.ndarray, at: np.ndarray, seed: int) -> np.ndarray:
+def lasso(x: np.ndarray, y: np.ndarray, w: np.ndarray, seed: int) -> Predict:
+    """Lasso on standardised columns, its penalty by 5-fold cross-validation: the fitted function of rows (m, k)."""
     from sklearn.linear_model import LassoCV
     from sklearn.model_selection import KFold
 
@@ -101,13 +107,20 @@ def _lasso(x: np.ndarray, y: np.ndarray, w: np.ndarray, at: np.ndarray, seed: in
     # Shuffled, because units are often sorted by arm or site.
     model = LassoCV(cv=KFold(5, shuffle=True, random_state=seed), max_iter=10_000)
     model.fit((x - mean) / spread, (y - centre) / scale, sample_weight=w)
-    return centre + scale * model.predict((at - mean) / spread)
+    return lambda at: centre + scale * model.predict((at - mean) / spread)
 
 
-def _boosting(x: np.ndarray, y: np.ndarray, w: np.ndarray, at: np.ndarray, seed: int) -> np.ndarray:
+def boosting(x: np.ndarray, y: np.ndarray, w: np.ndarray, seed: int) -> Predict:
+    """Histogram gradient boosting: the fitted function of rows (m, k)."""
     from sklearn.ensemble import HistGradientBoostingRegressor
 
     model = HistGradientBoostingRegressor(
         learning_rate=0.1, max_iter=100, max_leaf_nodes=8, early_stopping=False, random_state=seed
     )
-    return model.fit(x, y, sample_weight=w).predict(at)
+    # It holds gradients as float32: in standard units what they lose does not depend on the unit of y.
+    centre, scale = y.mean(), y.std() or 1.0
+    model.fit(x, (y - centre) / scale, sample_weight=w)
+    return lambda at: centre + scale * model.predict(at)
+
+
+FITS: dict[str, Fit] = {"lasso": lasso, "boosting": boosting}

@@ -8,6 +8,8 @@ import numpy as np
 
 # Units with the same covariates can differ in the last digits of their fitted score; in standard deviations.
 SAME = 1e-10
+# A propensity whose standard deviation is below this is flat: what varies is rounding.
+FLAT = 1e-10
 
 
 @dataclass(frozen=True)
@@ -96,11 +98,13 @@ def without_replacement(
     """Greedy matches: in descending score, each target takes the nearest donor that is left; M such rounds.
 
     Arguments as in `with_replacement`. Of two donors at the same distance the one with the lower score is taken; equal
-    scores go by the order of the rows. A target keeps what it got, though later rounds may leave it nothing.
+    scores go by the order of the rows, and scores count in whole steps of `SAME`, so that last digits decide
+    nothing. A target keeps what it got, though later rounds may leave it nothing.
     """
+    score = np.round(score / SAME)
     order = donor[np.argsort(score[donor], kind="stable")]
     s = score[order]
-    limit = np.inf if caliper is None else caliper + SAME
+    limit = np.inf if caliper is None else caliper / SAME + 1.0
     # below[j], above[j]: the nearest free place at or before, at or after j (places are 1 … d; 0 and d + 1 are walls).
     below, above = np.arange(len(s) + 2), np.arange(len(s) + 2)
     taken: list[list[int]] = [[] for _ in target]

@@ -32,10 +32,15 @@ def scores(problem: Problem, estimand: str) -> np.ndarray:
 
 def clipped(problem: Problem) -> np.ndarray:
     """Cross-fitted propensities held inside [clip, 1 − clip]: shape (n,)."""
-    clip = problem.own("clip")
+    clip = check_clip(problem.own("clip"))
+    return np.clip(problem.nuisances().propensity, clip, 1 - clip)
+
+
+def check_clip(clip: float) -> float:
+    """The option, refused where nothing could be held."""
     if not 0 <= clip < 0.5:
         raise Refusal(f"clip is {clip:g}, and propensities cannot be held inside it", "Give a clip from 0 to below 0.5")
-    return np.clip(problem.nuisances().propensity, clip, 1 - clip)
+    return clip
 
 
 def ope(problem: Problem, estimand: str) -> Result:

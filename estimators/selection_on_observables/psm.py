@@ -9,13 +9,13 @@ import numpy as np
 from ..balance import balance_diagnostics, standardised_differences
 from ..errors import Refusal
 from ..estimates import made
-from ..inference import effective_sample_size
+from ..inference import effective_sample_size, standard_error
 from ..linear import fit_ols
 from ..problem import Problem
 from ..result import Diagnostic, Result
 from ..sample import check_arms
 from .ipw import weight_diagnostics
-from .matching import Matches, with_replacement, without_replacement
+from .matching import FLAT, Matches, with_replacement, without_replacement
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,8 @@ def psm(problem: Problem, estimand: str) -> Result:
 
     Notes
     -----
-    Weights and clusters are not supported (the estimator refuses such studies). Rows with missing values are left out
+    Weights are not supported (the estimator refuses such studies). A declared cluster gives the cluster-robust error of
+    the matched sample with the matches taken as known (`clustered_error`). Rows with missing values are left out
     before. Without replacement, later units may find no good match: read ``matched_smd``.
 
     References
@@ -80,15 +81,17 @@ def psm(problem: Problem, estimand: str) -> Result:
     contrast = matched_contrast(outcome, sides, problem.n)
     weights = _weights(sides, problem.n)
     inside = weights > 0
+    clustered = problem.cluster is not None
     row = made(
         estimand,
         contrast.effect,
-        contrast.std_error,
+        contrast.std_error if problem.cluster is None else clustered_error(outcome, sides, problem.cluster),
+        n_clusters=problem.n_clusters,
         n_units=int(inside.sum()),
         n_treated=int(problem.t[inside].sum()),
         n_trimmed=sum(m.unmatched for m in sides.values()),
         effective_sample_size=effective_sample_size(weights),
-        variance_estimator="abadie_imbens",
+        variance_estimator="cluster" if clustered else "abadie_imbens",
     )
     return Result((row,), _diagnostics(problem, weights, estimand))
 
@@ -142,16 +145,39 @@ def matched_contrast(outcome: dict[int, np.ndarray], sides: dict[int, Matches], 
     return Contrast(effect, float(np.sqrt(variance)) / len(each))
 
 
+def clustered_error(outcome: dict[int, np.ndarray], sides: dict[int, Matches], cluster: np.ndarray) -> float:
+    """Cluster-robust standard error of the matched contrast, the matches taken as known.
+
+    A unit counts as Σ (2W − 1) (1{matched} + K) (Y − mean of its side), added up by cluster, times G / (G − 1): the
+    error of the weighted difference in means that `matching_weights` make. It leaves the covariates' share in the
+    outcome in, so it is conservative (Abadie & Spiess 2022).
+
+    Parameters
+    ----------
+    outcome, sides
+        As in `matched_contrast`.
+    cluster : ndarray of shape (n,)
+    """
+    psi, matched = np.zeros(len(cluster)), 0
+    for arm, m in sides.items():
+        y, used = outcome[arm], m.used(len(cluster))
+        own = np.zeros(len(cluster))
+        own[m.target] = y[m.target] - y[m.target].mean()
+        psi += (2 * arm - 1) * (own - used * (y - used @ y / used.sum()))
+        matched += len(m.target)
+    return standard_error(psi * len(cluster) / matched, cluster)
+
+
 def _sides(problem: Problem, estimand: str) -> dict[int, Matches]:
     """The matches of each arm whose units the estimand averages over."""
     neighbours, caliper = problem.own("neighbours"), problem.own("caliper")
     replace, tie = problem.own("replace"), problem.own("tie_tolerance")
-    _check_options(neighbours, caliper, tie)
+    check_options(neighbours, caliper, tie)
     if estimand == "ATE" and not replace:
         raise Refusal("the ATE needs matching with replacement: each arm serves the other", "Set `replace: true`")
     e = problem.propensity().probability
     spread = float(e.std(ddof=1))
-    score = e / spread if spread > 0 else np.zeros(problem.n)
+    score = e / spread if spread > FLAT else np.zeros(problem.n)
     rows = {arm: np.flatnonzero(problem.t == arm) for arm in (0, 1)}
     sides: dict[int, Matches] = {}
     for arm in (1,) if estimand == "ATT" else (1, 0):
@@ -170,7 +196,8 @@ def _sides(problem: Problem, estimand: str) -> dict[int, Matches]:
     return sides
 
 
-def _check_options(neighbours: int, caliper: float | None, tie: float) -> None:
+def check_options(neighbours: int, caliper: float | None, tie: float) -> None:
+    """Refuse numbers that mean nothing."""
     if neighbours < 1:
         raise Refusal(f"neighbours must be at least 1, not {neighbours}", "Mend options: psm")
     if caliper is not None and caliper <= 0:
@@ -197,7 +224,8 @@ def _adjusted(problem: Problem, m: Matches) -> np.ndarray:
     except ValueError as few:
         raise Refusal(f"the bias adjustment cannot be fitted: {few}", "Use fewer covariates or neighbours") from None
     kept = [x.names.index(name) for name in fit.names[1:]]
-    return problem.y - fit.coef[0] - x.values[:, kept] @ fit.coef[1:]
+    # The level goes first: a prediction of 1e9 would round the difference.
+    return (problem.y - fit.start) - (x.values[:, kept] - fit.basis.shift) @ fit.coef[1:]
 
 
 def _diagnostics(problem: Problem, weights: np.ndarray, estimand: str) -> tuple[Diagnostic, ...]:

@@ -82,8 +82,10 @@ def fit_adjusted(problem: Problem, estimand: str) -> Adjusted:
     products = list(range(len(x.names))) if chosen is None else list(chosen)
     share = problem.w * (problem.t if estimand == "ATT" else 1.0)
     share = share / share.mean()
-    offsets = x.values[:, products] - np.average(x.values[:, products], axis=0, weights=share)
-    labels = tuple(_product(x.names[i]) for i in products)
+    offsets = x.values[:, products] - x.values[:, products].mean(axis=0)
+    # Twice, because the mean of a column of mean 1e9 has only seven digits after the point.
+    offsets -= np.average(offsets, axis=0, weights=share)
+    labels = tuple(product_label(x.names[i]) for i in products)
     fit = fit_with_treatment(problem, x.values, x.names, offsets * problem.t[:, None], labels)
     kept = [i for i, label in enumerate(labels) if label in fit.names]
     return Adjusted(fit, offsets[:, kept], share)
@@ -96,7 +98,8 @@ def influence(adjusted: Adjusted) -> np.ndarray:
     return fit.influence()[:, j] + adjusted.share * (adjusted.offsets @ fit.coef[j + 1 :])
 
 
-def _product(name: str) -> str:
+def product_label(name: str) -> str:
+    """How the product of the treatment and a column is called."""
     return f"{TREATMENT}:{name}"
 
 

@@ -174,8 +174,9 @@ def _diagnostics(problem: Problem, strata: np.ndarray, weights: np.ndarray, esti
     t, x = problem.t, problem.matrix(problem.study.covariates)
     smd = standardised_differences(x.values, t, weights)
     rows = [*weight_diagnostics(t, weights), *balance_diagnostics("weighted_smd", x.names, smd)]
+    centred = x.values - x.values.mean(axis=0)
     for s in range(1, int(strata.max()) + 1):
-        rows += _stratum_diagnostics(f"stratum={s}", x.values, t, strata == s)
+        rows += _stratum_diagnostics(f"stratum={s}", centred, t, strata == s)
     return tuple(rows)
 
 

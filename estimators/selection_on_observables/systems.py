@@ -89,14 +89,18 @@ def ridge_arm(y: np.ndarray, features: np.ndarray, inside: np.ndarray) -> LeastS
 
 def best_penalty(y: np.ndarray, x: np.ndarray) -> float:
     """The ridge penalty with the least n RSS / (n − df)² on a grid (Golub, Heath & Wahba 1979)."""
-    n = len(y)
     centred, target = x - x.mean(axis=0), y - y.mean()
-    values, vectors = np.linalg.eigh(centred.T @ centred)
+    return least_gcv(centred.T @ centred, centred.T @ target, float(target @ target), len(y))
+
+
+def least_gcv(gram: np.ndarray, cross: np.ndarray, total: float, n: int) -> float:
+    """See `best_penalty`: from centred cross-products X'X, X'y and y'y of n rows."""
+    values, vectors = np.linalg.eigh(gram)
     values = np.maximum(values, 0.0)
-    projected = (vectors.T @ (centred.T @ target)) ** 2
+    projected = (vectors.T @ cross) ** 2
     best, least = float(PENALTIES[-1] * n), np.inf
     for penalty in PENALTIES * n:
-        rss = target @ target - np.sum(projected * (values + 2 * penalty) / (values + penalty) ** 2)
+        rss = total - np.sum(projected * (values + 2 * penalty) / (values + penalty) ** 2)
         room = n - 1 - np.sum(values / (values + penalty))
         if room >= 1 and n * rss / room**2 < least:
             best, least = float(penalty), n * rss / room**2
@@ -111,11 +115,16 @@ def degree_two(x: np.ndarray) -> np.ndarray:
     """
     z = standardised(x)
     k = z.shape[1]
-    squares = [j for j in range(k) if len(np.unique(x[:, j])) > 2]
+    squares = [j for j in range(k) if len(np.unique(z[:, j])) > 2]
     parts = [z, z[:, squares] ** 2]
-    if k + len(squares) + k * (k - 1) // 2 <= WIDEST:
+    if has_products(k, len(squares)):
         parts += [z[:, [i]] * z[:, i + 1 :] for i in range(k - 1)]
     return standardised(np.hstack(parts))
+
+
+def has_products(columns: int, squares: int) -> bool:
+    """Whether the products of so many columns are among the features; see `degree_two`."""
+    return columns + squares + columns * (columns - 1) // 2 <= WIDEST
 
 
 def standardised(x: np.ndarray) -> np.ndarray:

@@ -66,7 +66,7 @@ def tvce(problem: Problem, estimand: str) -> Result:
     w, u, v = problem.w, residuals.outcome, residuals.treatment
     _check_variation(problem, v)
     fits = {"outcome": _r2(problem.y, u, w), "treatment": _r2(problem.t, v, w)}
-    _check_predictions(fits)
+    check_predictions(fits)
     theta, psi = partialling_out(u, v, w)
     clustered = problem.cluster is not None
     row = made(
@@ -86,7 +86,8 @@ def partialling_out(u: np.ndarray, v: np.ndarray, w: np.ndarray) -> tuple[float,
 
 def partial_out(problem: Problem) -> Residuals:
     """Residuals of outcome and treatment by the declared learner."""
-    targets = np.column_stack([problem.y, problem.t])
+    # What is left does not change with the outcome's mean, but one of 1e9 would cost its digits.
+    targets = np.column_stack([problem.y - problem.y.mean(), problem.t])
     x = problem.matrix(problem.covariate_terms()).values
     chosen = problem.own("learner")
     names = ("linear", *FLEXIBLE) if chosen == "best" else (chosen,)
@@ -105,8 +106,12 @@ def partial_out(problem: Problem) -> Residuals:
 
 def _check_variation(problem: Problem, v: np.ndarray) -> None:
     w, t = problem.w, problem.t
-    total = float(np.sum(w * (t - np.average(t, weights=w)) ** 2))
-    if float(np.sum(w * v**2)) <= NOTHING_LEFT * total:
+    check_variation(float(np.sum(w * v**2)), float(np.sum(w * (t - np.average(t, weights=w)) ** 2)))
+
+
+def check_variation(left: float, total: float) -> None:
+    """Refuse a treatment of whose sum of squares the covariates leave nothing."""
+    if left <= NOTHING_LEFT * total:
         reason = "the covariates explain the treatment entirely, so its effect cannot be told from theirs"
         raise Refusal(reason, "Drop the covariate that defines the treatment", "not_identified")
 
@@ -115,7 +120,8 @@ def _r2(raw: np.ndarray, left: np.ndarray, w: np.ndarray) -> float:
     return 1 - float(np.sum(w * left**2)) / float(np.sum(w * (raw - np.average(raw, weights=w)) ** 2))
 
 
-def _check_predictions(fits: dict[str, float]) -> None:
+def check_predictions(fits: dict[str, float]) -> None:
+    """Refuse R² out of fold, by outcome and treatment, that are far below zero."""
     for which, r2 in fits.items():
         if r2 < WORST_R2:
             reason = f"out of fold the {which} is predicted far worse than by its mean (R² {r2:.2f})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,8 @@ from ..errors import Refusal
 from ..problem import Problem
 from ..registry import BY_NAME
 from ..result import CurvePoint, Estimate, Result, SensitivityRow
-from .evalue import evalue_rows, frontier_curve, ratios_of, residual_curve
+from ..study import Study
+from .evalue import RiskRatios, evalue_rows, frontier_curve, ratios_of, residual_curve
 from .robustness_value import Robustness, robustness, robustness_rows
 
 # With as many covariates, benchmarks are only those that the study names; nor is a category with as many columns one by
@@ -68,10 +70,14 @@ def _evalues(problem: Problem, effect: Estimate) -> Analysis:
         ratios = ratios_of(problem, effect)
     except SKIPPED:
         return Analysis()
+    return evalues(effect, ratios, problem.study.outcome_unit)
+
+
+def evalues(effect: Estimate, ratios: RiskRatios | None, unit: str | None) -> Analysis:
+    """Rows and curves of an effect as risk ratios; none without them."""
     if ratios is None:
         return Analysis()
-    rows = evalue_rows(effect, ratios, problem.study.outcome_unit)
-    return Analysis(rows, (*residual_curve(ratios), *frontier_curve(ratios)))
+    return Analysis(evalue_rows(effect, ratios, unit), (*residual_curve(ratios), *frontier_curve(ratios)))
 
 
 def _robustness_of_instrument(problem: Problem) -> tuple[SensitivityRow, ...]:
@@ -95,17 +101,22 @@ def _robustness_of(
 
 def _fitted(problem: Problem, t: np.ndarray, covariates: tuple[str, ...]) -> Robustness | None:
     x = problem.matrix(covariates)
-    benchmarks = _benchmarks(problem, covariates)
+    benchmarks = benchmark_columns(problem.study, covariates, lambda term: problem.matrix((term,)).names)
     try:
         return robustness(problem.y, t, x.values, x.names, benchmarks, problem.weights)
     except SKIPPED:
         return None
 
 
-def _benchmarks(problem: Problem, covariates: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
-    """Each benchmark term with its columns; the columns of a category are one group."""
-    if problem.study.benchmark_covariates:
-        return {term: problem.matrix((term,)).names for term in problem.study.benchmark_covariates}
+def benchmark_columns(
+    study: Study, covariates: tuple[str, ...], names: Callable[[str], tuple[str, ...]]
+) -> dict[str, tuple[str, ...]]:
+    """Each benchmark term with its columns; the columns of a category are one group.
+
+    ``names`` gives the columns of a term.
+    """
+    if study.benchmark_covariates:
+        return {term: names(term) for term in study.benchmark_covariates}
     named = covariates if len(covariates) < FEW else ()
-    columns = {term: problem.matrix((term,)).names for term in named}
-    return {term: names for term, names in columns.items() if len(names) < FEW}
+    columns = {term: names(term) for term in named}
+    return {term: own for term, own in columns.items() if len(own) < FEW}

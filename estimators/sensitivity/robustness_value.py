@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
+from ..laws import t_quantile
 from ..linear import LinearFit, fit_ols
 from ..result import SensitivityRow
 from .words import percent, plain
@@ -85,18 +85,41 @@ def robustness(
     treatment = fit_ols(t, x, names, weights)
     j = outcome.index("(t)")
     df = outcome.degrees_of_freedom
-    estimate = float(outcome.coef[j])
     s2 = float(np.sum(outcome.weights * outcome.residuals**2)) / df
     se = float(np.sqrt(outcome.bread[j, j] * s2))
+    strengths = {
+        name: Strengths(group_partial_r2(treatment, kept), group_partial_r2(outcome, kept))
+        for name, kept in kept_benchmarks(benchmarks, outcome.names, treatment.names).items()
+    }
+    return robustness_of(float(outcome.coef[j]), se, df, strengths)
+
+
+def kept_benchmarks(
+    benchmarks: Mapping[str, tuple[str, ...]], outcome: Sequence[str], treatment: Sequence[str]
+) -> dict[str, list[str]]:
+    """The columns of each benchmark that both regressions kept; a benchmark without one is left out."""
+    kept = {name: [c for c in own if c in outcome and c in treatment] for name, own in benchmarks.items()}
+    return {name: own for name, own in kept.items() if own}
+
+
+def robustness_of(estimate: float, se: float, df: int, strengths: Mapping[str, Strengths]) -> Robustness:
+    """Robustness of a coefficient with classical standard error and n − k degrees of freedom.
+
+    Parameters
+    ----------
+    estimate, se : float
+    df : int
+    strengths : mapping of benchmark to Strengths
+
+    Raises
+    ------
+    ValueError
+        If the regression left no residual variance.
+    """
     if not se > 0:
         raise ValueError("the regression leaves no residual variance")
     f = abs(estimate / se) / np.sqrt(df)
-    left = {}
-    for name, columns in benchmarks.items():
-        kept = [c for c in columns if c in outcome.names and c in treatment.names]
-        if kept:
-            pair = Strengths(group_partial_r2(treatment, kept), group_partial_r2(outcome, kept))
-            left[name] = adjusted(estimate, se, df, pair)
+    left = {name: adjusted(estimate, se, df, pair) for name, pair in strengths.items()}
     return Robustness(
         estimate, se, df, float(f**2 / (1 + f**2)), robustness_value(f), robustness_value(f, critical(df)), left
     )
@@ -112,7 +135,7 @@ def group_partial_r2(fit: LinearFit, columns: list[str]) -> float:
 
 def critical(df: int, level: float = 0.95) -> float:
     """f* = t*_{α, df−1} / √(df − 1): the Cohen's f at which an estimate just differs from zero."""
-    return float(stats.t.ppf(0.5 + level / 2, df - 1) / np.sqrt(df - 1)) if df > 1 else np.inf
+    return float(t_quantile(0.5 + level / 2, df - 1) / np.sqrt(df - 1)) if df > 1 else np.inf
 
 
 def robustness_value(f: float, threshold: float = 0.0) -> float:

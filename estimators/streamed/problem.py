@@ -82,9 +82,11 @@ class Streamed:
 
     @property
     def n_clusters(self) -> int | None:
-        """How many clusters, None where none are declared."""
-        keys = self.clusters()
-        return None if keys is None else len(keys)
+        """How many clusters, None where none are declared; asked once, and no list of them is held."""
+        name = self.study.cluster
+        if name is not None and "n_clusters" not in self.cache:
+            self.cache["n_clusters"] = self.source.one(f"count(distinct {quoted(name)})")[0]
+        return None if name is None else self.cache["n_clusters"]
 
     def data_hash(self) -> str:
         """Of the columns, whatever the order of the rows; taken once."""
@@ -106,11 +108,24 @@ class Streamed:
         """Terms as SQL columns of numbers, named as `estimators.terms.expand` names them."""
         key = ("columns", terms)
         if key not in self.cache:
+            for part, rows in self._infinite(terms).items():
+                if rows:
+                    raise Refusal(f"'{part}' is not a finite number in {rows} rows", "Mend the term or the column")
             try:
                 self.cache[key] = scan_columns.columns(self.source, terms)
             except ValueError as bad:
                 raise Refusal(str(bad), "Mend the term or the column") from None
         return self.cache[key]
+
+    def _infinite(self, terms: tuple[str, ...]) -> dict[str, int]:
+        """Rows in which a power or logarithm among the terms' parts is no finite number; asked once each."""
+        parts = [part.strip() for term in terms for part in term.split(":") if "^" in part or "log(" in part]
+        known: dict[str, int] = self.cache.setdefault("infinite", {})
+        fresh = tuple(part for part in unique(parts) if part not in known)
+        if fresh:
+            asked = [f"count(*) filter (where isinf({c.sql}))" for c in scan_columns.columns(self.source, fresh)]
+            known.update(zip(fresh, self.source.one(", ".join(asked)), strict=True))
+        return {part: known[part] for part in parts}
 
     def names(self, terms: tuple[str, ...]) -> tuple[str, ...]:
         """Names of the terms' columns."""
@@ -188,10 +203,13 @@ class Streamed:
         )  # fmt: skip
 
     def everything(self) -> tuple[Column, ...]:
-        """Outcome, treatment, instruments and every term of the declaration that reads numbers, once each."""
+        """Outcome, treatment, instruments and every term of the declaration that is a number everywhere, once each."""
         study = self.study
         raw = [name for name in (study.outcome, study.treatment) if name]
         terms = unique([*raw, *study.instruments, *study.terms()])
+        # Only the estimators that read a broken term are to refuse.
+        broken = {part for part, rows in self._infinite(tuple(terms)).items() if rows}
+        terms = [term for term in terms if not broken & {part.strip() for part in term.split(":")}]
         return tuple(unique(self.columns(tuple(terms)), key=lambda column: column.name))
 
     def moments(self) -> Moments:

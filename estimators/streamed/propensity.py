@@ -1,59 +1,191 @@
-"""The declared propensity model fitted by scans, and its probabilities as SQL."""
+"""The declared propensity model fitted by scans, its strata, and its probabilities as SQL."""
 
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass
 
 import numpy as np
 
 from ..errors import Refusal
+from ..moments import Moments
 from ..scan import logistic
-from ..scan.logistic import Logit
-from ..scan.strata import Watch
-from ..scan.stream import Column, quoted
+from ..scan.logistic import BinaryModel
+from ..scan.normal import normal_cdf_sql, number
+from ..scan.strata import Strata, Watch
+from ..scan.stream import Column, Plan, quoted
+from .linear import totals
 from .problem import Streamed
 
 
-def fit_propensity(problem: Streamed, watch: Watch | None = None) -> Logit:
+@dataclass(frozen=True)
+class Fitted:
+    """A propensity model of all rows, and what is known of its folds and strata.
+
+    Attributes
+    ----------
+    model : BinaryModel
+        Of all rows, and of those outside each fold unless its ``failure`` says why not.
+    plan : Plan
+        What its scans read.
+    watch : Watch or None
+        Which saw the propensities while the model was fitted.
+    """
+
+    model: BinaryModel
+    plan: Plan
+    watch: Watch | None
+
+
+def fit_propensity(problem: Streamed) -> BinaryModel:
     """The model of all rows and those outside each fold: fitted once a study for the same terms, link and folds.
+
+    As `estimators.problem.Problem.propensity` and `estimators.nuisance.crossfit_propensity`. Sampling weights enter
+    the likelihood; a declared cluster assigns clusters to folds.
 
     Parameters
     ----------
     problem : Streamed
         Of a binary treatment.
-    watch : Watch, optional
-        Shown the probabilities, where the model is fitted now.
 
     Raises
     ------
     Refusal
-        Where `estimators.scan.logistic.fit` does.
+        If no such model exists: an arm is empty or the covariates separate the arms, in all rows or outside a fold;
+        all units fall into one fold.
     """
+    model = whole_propensity(problem)
+    if model.failure is not None:
+        raise model.failure
+    return model
+
+
+def whole_propensity(problem: Streamed) -> BinaryModel:
+    """The same for estimators that read the model of all rows only: what fails outside a fold does not matter."""
+    return _fitted(problem).model
+
+
+def propensity_strata(problem: Streamed, number: int, estimand: str) -> Strata:
+    """Strata of the propensities of all rows' model, as `stratification.strata_of` makes them.
+
+    Parameters
+    ----------
+    number : int
+        Strata that are asked for.
+    estimand : str
+        ATE (quantiles of all units) or ATT (of the treated).
+
+    Raises
+    ------
+    Refusal
+        If ``number`` is below 1, or there is no propensity model.
+    """
+    fitted = _fitted(problem)
+    key = ("strata", problem.options.propensity, number)
+    if key not in problem.cache:
+        watch = fitted.watch
+        if watch is None or watch.number != number or not watch.done():
+            watch = Watch(number)
+            logistic.look(problem.source, _treatment(problem), fitted.plan, fitted.model, watch)
+        problem.cache[key] = {each: watch.strata(each) for each in ("ATE", "ATT")}
+    return problem.cache[key][estimand]
+
+
+def probability_sql(problem: Streamed, model: BinaryModel, which: int = 0) -> str:
+    """SQL of a row's propensity under one model (0: that of all rows), equal to the streamed one to a few last digits.
+
+    A column whose mean is far from zero is centred before it is multiplied, as the stream does, so that one of mean 1e9
+    keeps its digits; the other means, and all scales, are in the coefficients, which halves the time.
+    """
+    named = {column.name: column.sql for column in problem.columns(problem.options.propensity.covariates)}
+    centre = np.where(np.abs(model.shift) > 8 * model.scale, model.shift, 0.0)
+    slopes = model.beta[which, 1:] / model.scale
+    constant = model.beta[which, 0] - slopes @ (model.shift - centre)
+    columns = [
+        f"(({named[name]})::double - {number(mean)})" if mean else f"({named[name]})::double"
+        for name, mean in zip(model.names[1:], centre, strict=True)
+    ]
+    return inverse_link_sql(index_sql(np.array([constant, *slopes]), columns), model.link)
+
+
+def inverse_link_sql(index: str, link: str) -> str:
+    """SQL of the probability of a linear index."""
+    return normal_cdf_sql(index) if link == "probit" else f"(1.0::double / (1.0::double + exp(-({index}))))"
+
+
+def index_sql(beta: np.ndarray, columns: list[str]) -> str:
+    """SQL of β₀ + Σ βⱼ columnⱼ, bracketed in halves: a chain of 1,000 terms is too deep for DuckDB's parser."""
+    parts = [number(beta[0])]
+    parts += [f"{number(b)} * ({column})" for b, column in zip(beta[1:], columns, strict=True) if b != 0]
+    while len(parts) > 1:
+        pairs = [parts[i : i + 2] for i in range(0, len(parts), 2)]
+        parts = [pair[0] if len(pair) == 1 else f"({pair[0]} + {pair[1]})" for pair in pairs]
+    return parts[0]
+
+
+def _fitted(problem: Streamed) -> Fitted:
     key = ("propensity", problem.options.propensity, problem.n_folds)
     if key not in problem.cache:
-        problem.cache[key] = _fit(problem, watch)
+        try:
+            problem.cache[key] = _fit(problem)
+        except Refusal as refusal:
+            problem.cache[key] = refusal
+    if isinstance(problem.cache[key], Refusal):
+        raise problem.cache[key]
     return problem.cache[key]
 
 
-def _fit(problem: Streamed, watch: Watch | None) -> Logit:
-    if problem.options.propensity.link != "logit":
-        raise Refusal("above the row_budget only the logit link is fitted", "Declare `propensity: {link: logit}`")
+def _fit(problem: Streamed) -> Fitted:
+    columns, failure = problem.columns(problem.options.propensity.covariates), None
+    weight = quoted(problem.study.weight) if problem.study.weight else None
+    plan = Plan(columns, weight, carry=(quoted(problem.study.unit),))
+    try:
+        moments = problem.moments()
+        group = problem.fold() if problem.n_folds > 1 else None
+        plan = dataclasses.replace(plan, group=group, n_groups=problem.n_folds)
+        arms = problem.arm(0), problem.arm(1)
+    except Refusal as refusal:  # what cannot be cross-fitted has a model of all rows nevertheless
+        moments, failure = totals(problem), refusal
+        arms = moments.only(0), moments.only(1)
+    check_model_arms(arms[0], arms[1])
+    if failure is None:
+        failure = _arms_outside(arms, problem.n_folds)
+        if failure is not None:
+            plan = dataclasses.replace(plan, group=None, n_groups=1)
+            moments = totals(problem)
+            arms = moments.only(0), moments.only(1)
+    treated = np.column_stack([arm.cross[:, 0, 0] for arm in arms])
+    watch = _watch(problem)
+    link = problem.options.propensity.link
+    model = logistic.fit(problem.source, _treatment(problem), plan, moments, treated, watch, link)
+    return Fitted(model if failure is None else dataclasses.replace(model, failure=failure), plan, watch)
+
+
+def _watch(problem: Streamed) -> Watch | None:
+    """For the strata that the study's stratification will ask for."""
+    number = problem.study.options_for("stratification", problem.specification).own["strata"]
+    return Watch(number) if number >= 1 else None
+
+
+def check_model_arms(untreated: Moments, treated: Moments) -> None:
+    """Refuse rows of which an arm has no weight, as `estimators.nuisance.fit_binary` does."""
+    if untreated.total()[0, 0] > 0 and treated.total()[0, 0] > 0:
+        return
+    n0, n1 = int(untreated.rows.sum()), int(treated.rows.sum())
+    reason = f"{n1} treated and {n0} untreated units cannot make a propensity model"
+    raise Refusal(reason, "Widen the population, or use fewer folds")
+
+
+def _arms_outside(arms: tuple[Moments, Moments], folds: int) -> Refusal | None:
+    """Why the rows outside some fold make no model, if an arm is empty there."""
+    for k in range(folds if folds > 1 else 0):
+        try:
+            check_model_arms(arms[0].without(k), arms[1].without(k))
+        except Refusal as refusal:
+            return refusal
+    return None
+
+
+def _treatment(problem: Streamed) -> Column:
     assert problem.study.treatment is not None
-    columns = problem.columns(problem.options.propensity.covariates)
-    plan = dataclasses.replace(problem.plan(columns), cluster=None)
-    treated = np.column_stack([problem.arm(arm).cross[:, 0, 0] for arm in (0, 1)])
-    t = Column(problem.study.treatment, quoted(problem.study.treatment))
-    return logistic.fit(problem.source, t, plan, problem.moments(), treated, watch)
-
-
-def probability_sql(problem: Streamed, logit: Logit, model: int = 0) -> str:
-    """SQL of a row's propensity under one model (0: that of all rows), equal to the streamed one to a few last digits.
-
-    Standardised before it is multiplied, as the stream does, so that a column of mean 1e9 keeps its digits.
-    """
-    named = {column.name: column.sql for column in problem.columns(problem.options.propensity.covariates)}
-    parts = [repr(float(logit.beta[model, 0]))]
-    for j, name in enumerate(logit.names[1:]):
-        z = f"(({named[name]})::double - {float(logit.shift[j])!r}::double) / {float(logit.scale[j])!r}::double"
-        parts.append(f"{float(logit.beta[model, j + 1])!r}::double * ({z})")
-    return f"(1.0::double / (1.0::double + exp(-({' + '.join(parts)}))))"
+    return Column(problem.study.treatment, quoted(problem.study.treatment))

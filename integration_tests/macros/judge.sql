@@ -44,5 +44,5 @@
 {% endmacro %}
 
 {% macro made_up_relation(schema, name) %}
-    {{ return(api.Relation.create(database=target.database, schema=schema, identifier=name)) }}
+    {{ return(api.Relation.create(database=target.database or none, schema=schema, identifier=name)) }}
 {% endmacro %}

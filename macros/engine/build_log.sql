@@ -48,11 +48,11 @@
             {% set hash = local_md5(([state.position | string] + told + [state.hash]) | join('|')) %}
             {% set quoted = [] %}
             {% for field in told[:4] + [message, now, state.hash, hash] %}
-                {% do quoted.append("'" ~ field | replace("'", "''") ~ "'") %}
+                {% do quoted.append(cqox.text_literal(field)) %}
             {% endfor %}
             {% do rows.append(
                 '(' ~ state.position ~ ', ' ~ quoted[0:4] | join(', ') ~ ', ' ~ seconds ~ ', '
-                ~ quoted[4:] | join(', ') ~ ')'
+                ~ quoted[4] ~ ', timestamp ' ~ quoted[5:] | join(', ') ~ ')'
             ) %}
             {% set state.hash = hash %}
         {% endfor %}

@@ -12,6 +12,10 @@
     printf('%.{{ digits }}f', cast({{ expression }} as double))
 {%- endmacro %}
 
+{% macro spark__format_number(expression, digits) -%}
+    format_string('%.{{ digits }}f', cast({{ expression }} as double))
+{%- endmacro %}
+
 {# Four significant digits, for sentences. #}
 {% macro format_significant(expression) %}
     {{- return(adapter.dispatch('format_significant', 'cqox')(expression)) -}}

@@ -10,6 +10,14 @@
 {% macro duckdb__type_text() %}varchar{% endmacro %}
 {% macro spark__type_text() %}string{% endmacro %}
 
+{# Text between quotes, in the engine's way of escaping them. #}
+{% macro text_literal(text) %}{{ return(adapter.dispatch('text_literal', 'cqox')(text)) }}{% endmacro %}
+{% macro default__text_literal(text) %}{{ return("'" ~ (text | string | replace("'", "''")) ~ "'") }}{% endmacro %}
+{# Spark reads a backslash as an escape, and '' as the end of one text and the begin of the next. #}
+{% macro spark__text_literal(text) %}
+    {{ return("'" ~ (text | string | replace("\\", "\\\\") | replace("'", "\\'")) ~ "'") }}
+{% endmacro %}
+
 {% macro null_text() %}cast(null as {{ cqox.type_text() }}){% endmacro %}
 
 {% macro null_double() %}cast(null as {{ cqox.type_double() }}){% endmacro %}

@@ -31,18 +31,21 @@
 {% endmacro %}
 
 {% macro contract_column(units, present, block, role, name, text_allowed) %}
-    {% set subject = "'" ~ name ~ "'" %}
+    {% set subject = cqox.text_literal(name) %}
+    {% set column = role ~ " '" ~ name ~ "'" %}
     {% if name not in present %}
         {{ return(cqox.gate_row(
             'contract', subject, cqox.null_double(), cqox.null_double(), 'false',
-            "'" ~ role ~ " column ''" ~ name ~ "'' is not in the units; columns there: " ~ present.keys() | join(', ') ~ "'"
+            cqox.text_literal(
+                role ~ " column '" ~ name ~ "' is not in the units; columns there: " ~ present.keys() | join(', ')
+            )
         )) }}
     {% endif %}
     {% if cqox.is_text(present[name]) and not text_allowed %}
         {% set mend = ' (write C(' ~ name ~ ') for a category)' if role == 'covariate' else '' %}
         {{ return(cqox.gate_row(
             'contract', subject, cqox.null_double(), cqox.null_double(), 'false',
-            "'" ~ role ~ " ''" ~ name ~ "'' holds text" ~ mend ~ "'"
+            cqox.text_literal(column ~ ' holds text' ~ mend)
         )) }}
     {% endif %}
     {# Never-treated units have no cohort, and `missing: drop` leaves rows out: there only a column without a value breaks. #}
@@ -56,8 +59,8 @@
     {% set passes = 'nulls < n or n = 0' if lenient else 'nulls = 0' %}
     {{ return(cqox.gate_row(
         'contract', subject, 'nulls', 'case when ' ~ lenient | string | lower ~ ' then n - 1 else 0 end', passes,
-        "case when n > 0 and nulls = n then '" ~ role ~ " ''" ~ name ~ "'' is NULL in every row'"
-        ~ " else '" ~ role ~ " ''" ~ name ~ "'' is NULL in ' || " ~ cqox.as_text('nulls') ~ " || ' of ' || "
+        'case when n > 0 and nulls = n then ' ~ cqox.text_literal(column ~ ' is NULL in every row')
+        ~ ' else ' ~ cqox.text_literal(column ~ ' is NULL in ') ~ ' || ' ~ cqox.as_text('nulls') ~ " || ' of ' || "
         ~ cqox.as_text('n') ~ " || ' rows' end",
         source='(select count(*) as n, coalesce(sum(case when ' ~ gap ~ ' then 1 else 0 end), 0) as nulls from ' ~ units
             ~ ') as counted'
@@ -69,8 +72,8 @@
     {% for key in keys %}{% do quoted.append(adapter.quote(key)) %}{% endfor %}
     {% set listed = keys | join(', ') %}
     {{ return(cqox.gate_row(
-        'contract', "'unique " ~ listed ~ "'", 'repeated', '0', 'repeated = 0',
-        cqox.as_text('repeated') ~ " || ' rows repeat a value of " ~ listed ~ "'",
+        'contract', cqox.text_literal('unique ' ~ listed), 'repeated', '0', 'repeated = 0',
+        cqox.as_text('repeated') ~ ' || ' ~ cqox.text_literal(' rows repeat a value of ' ~ listed),
         source='(select coalesce(sum(copies - 1), 0) as repeated from (select count(*) as copies from ' ~ units
             ~ ' group by ' ~ quoted | join(', ') ~ ') as grouped) as counted'
     )) }}
@@ -87,9 +90,10 @@
     }.get(block.get('design'), ('levels >= 2', '')) %}
     {# Without a value there is one breach, which contract_column or contract_has_rows tells. #}
     {{ return(cqox.gate_row(
-        'contract', "'" ~ name ~ " values'", 'levels', '2', '(' ~ passes ~ ' or levels = 0)',
-        "case when levels = 1 then 'treatment ''" ~ name ~ "'' is constant' else 'treatment ''" ~ name ~ "'' has ' || "
-        ~ cqox.as_text('levels') ~ " || ' values" ~ wanted ~ "' end",
+        'contract', cqox.text_literal(name ~ ' values'), 'levels', '2', '(' ~ passes ~ ' or levels = 0)',
+        'case when levels = 1 then ' ~ cqox.text_literal("treatment '" ~ name ~ "' is constant") ~ ' else '
+        ~ cqox.text_literal("treatment '" ~ name ~ "' has ") ~ ' || ' ~ cqox.as_text('levels') ~ " || ' values" ~ wanted
+        ~ "' end",
         source='(select count(distinct ' ~ treatment ~ ') as levels, min(' ~ treatment ~ ') as lowest, max(' ~ treatment
             ~ ') as highest from ' ~ units ~ ') as counted'
     )) }}

@@ -65,9 +65,7 @@
     {% for role in ['time', 'cluster', 'weight', 'fold', 'sample'] %}
         {% if block.get(role) %}{% do known.append(block[role]) %}{% endif %}
     {% endfor %}
-    {% for role in [
-        'covariates', 'effect_modifiers', 'negative_control_exposures', 'negative_control_outcomes'
-    ] %}
+    {% for role in ['covariates', 'effect_modifiers'] %}
         {% do known.extend(cqox.columns_of_terms(block.get(role))) %}
     {% endfor %}
     {% set out = [] %}

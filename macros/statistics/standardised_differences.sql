@@ -76,17 +76,36 @@
 
     ),
 
-    differences as (
+    listed as (
 
         {% for c in columns %}
-            select
-                place,
-                {{ cqox.as_text("'" ~ (c.name | replace("'", "''")) ~ "'") }} as subject,
-                d{{ loop.index0 }} as difference,
-                s{{ loop.index0 }} as sd
-            from paired
-            {{ "union all" if not loop.last }}
+            select {{ loop.index0 }} as number {{ "union all" if not loop.last }}
         {%- endfor %}
+
+    ),
+
+    -- beside a list, and not a union: Spark would compute `paired` anew for each part of a union
+    differences as (
+
+        select
+            paired.place,
+            case listed.number
+                {%- for c in columns %}
+                    when {{ loop.index0 }} then {{ cqox.as_text(cqox.text_literal(c.name)) }}
+                {%- endfor %}
+            end as subject,
+            case listed.number
+                {%- for c in columns %}
+                    when {{ loop.index0 }} then paired.d{{ loop.index0 }}
+                {%- endfor %}
+            end as difference,
+            case listed.number
+                {%- for c in columns %}
+                    when {{ loop.index0 }} then paired.s{{ loop.index0 }}
+                {%- endfor %}
+            end as sd
+        from paired
+        cross join listed
 
     )
 

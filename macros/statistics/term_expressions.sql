@@ -54,7 +54,7 @@
         {% if not loop.first %}
             {% do out.append({
                 'name': column ~ '=' ~ level,
-                'sql': 'case when ' ~ cqox.as_text(quoted) ~ " = '" ~ (level | string | replace("'", "''")) ~ "'"
+                'sql': 'case when ' ~ cqox.as_text(quoted) ~ ' = ' ~ cqox.text_literal(level)
                     ~ ' then 1.0 when ' ~ quoted ~ ' is not null then 0.0 end',
             }) %}
         {% endif %}

@@ -1,11 +1,15 @@
 {#
     Variance inflation factors, from the correlation matrix swept in SQL (Beaton 1964). Sweeping the covariates turns their
     diagonal into VIFs among covariates and leaves 1 - R² of the treatment given them, so one matrix gives both.
-    Long format and window functions: each step reads the one before once, on any engine. A constant column goes with nothing.
-    columns: list of {name, sql}, treatment last. Gives position, subject, value; NULL where earlier columns explain one
-    (an infinite VIF): the gate fails.
+    A constant column goes with nothing. columns: list of {name, sql}, treatment last. Gives position, subject, value; NULL
+    where earlier columns explain one (an infinite VIF): the gate fails.
 #}
 {% macro variance_inflation(relation, columns) %}
+    {{ return(adapter.dispatch('variance_inflation', 'cqox')(relation, columns)) }}
+{% endmacro %}
+
+{# Long format and window functions: each step reads the one before once, on any engine. #}
+{% macro default__variance_inflation(relation, columns) %}
     {% set k = columns | length %}
     with
 
@@ -133,7 +137,7 @@
         i as position,
         case i
             {% for c in columns %}
-                when {{ loop.index0 }} then '{{ c.name | replace("'", "''") }}'
+                when {{ loop.index0 }} then {{ cqox.text_literal(c.name) }}
             {%- endfor %}
         end as subject,
         case
@@ -143,4 +147,90 @@
         end as value
     from swept_{{ k - 1 }}
     where i = j
+{% endmacro %}
+
+{# Spark copies a CTE into every place that reads it, so the steps above never end there: one fold over an array of rows. #}
+{% macro spark__variance_inflation(relation, columns) %}
+    {% set k = columns | length %}
+    with
+
+    numbers as (
+
+        select
+            {% for c in columns %}
+                {{ c.sql }} as x{{ loop.index0 }}{{ "," if not loop.last }}
+            {% endfor %}
+        from {{ relation }} as observed
+
+    ),
+
+    correlations as (
+
+        select
+            array(
+                {% for i in range(k) %}
+                    array(
+                        {% for j in range(k) %}
+                            {% if i == j %}
+                                cast(1 as double)
+                            {% else %}
+                                coalesce(
+                                    covar_samp(x{{ i }}, x{{ j }})
+                                    / nullif(sqrt(var_samp(x{{ i }}) * var_samp(x{{ j }})), 0),
+                                    cast(0 as double)
+                                )
+                            {% endif %}
+                            {{ "," if not loop.last }}
+                        {% endfor %}
+                    ){{ "," if not loop.last }}
+                {% endfor %}
+            ) as matrix
+        from numbers
+
+    ),
+
+    swept as (
+
+        select
+            aggregate(
+                -- as the steps above: one covariate after the other, and none that earlier ones explain
+                {{ 'sequence(0, ' ~ (k - 2) ~ ')' if k > 1 else 'cast(array() as array<int>)' }},
+                matrix,
+                (m, p) -> case
+                    when m[p][p] < 1e-10 then m
+                    else transform(m, (line, i) -> transform(line, (value, j) -> case
+                        when i = p and j = p then 1 / m[p][p]
+                        when i = p then value / m[p][p]
+                        when j = p then -value / m[p][p]
+                        else value - line[p] * m[p][j] / m[p][p]
+                    end))
+                end
+            ) as matrix
+        from correlations
+
+    ),
+
+    diagonal as (
+
+        select
+            position,
+            matrix[position][position] as value
+        from swept
+        lateral view explode(sequence(0, {{ k - 1 }})) as position
+
+    )
+
+    select
+        position,
+        case position
+            {% for c in columns %}
+                when {{ loop.index0 }} then {{ cqox.text_literal(c.name) }}
+            {%- endfor %}
+        end as subject,
+        case
+            when position = {{ k - 1 }} then case when value > 1e-10 then 1 / value end
+            -- a swept diagonal is at least one
+            when value > 0.5 then value
+        end as value
+    from diagonal
 {% endmacro %}

@@ -1,7 +1,7 @@
 """The statistics of the gates are the same in SQL, in Python and by their textbook formula.
 
-Another engine is a class with `write`, `measure` and `read` like `DuckDB`, and a target of its name in
-integration_tests/profiles.yml; the macros are written in the common subset.
+An engine is a class with `write`, `measure` and `read`; the macros are written in the common subset, and what no subset
+covers is dispatched.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
+import spark_support
 from projects import dbt, installed, rows
 
 from estimators import balance, folds, inference, terms
@@ -64,7 +65,7 @@ VIF_SETS = {
 }  # fmt: skip
 
 
-def statistics() -> list[Row]:
+def statistics(quote: str) -> list[Row]:
     """All that is measured, in one call of dbt."""
 
     def one(name: str, macro: str, around: str = "{}", **arguments: Any) -> Row:
@@ -84,8 +85,9 @@ def statistics() -> list[Row]:
         out.append(one(f"vif_{name}", "variance_inflation", relation="scenarios.units", columns=columns(chosen)))
     for kind in IDS:
         for k in (2, 5):
-            around = f'select "{kind}" as id, {{}} as fold from scenarios.ids'
-            out.append(one(f"fold_{kind}_{k}", "md5_fold", around, unit=f'"{kind}"', seed=20260101, folds=k))
+            name = f"{quote}{kind}{quote}"
+            around = f"select {name} as id, {{}} as fold from scenarios.ids"
+            out.append(one(f"fold_{kind}_{k}", "md5_fold", around, unit=name, seed=20260101, folds=k))
     out.append(one("terms", "term_columns", relation="scenarios.categories", terms=TERMS, unit="unit_id"))
     return out
 
@@ -93,7 +95,7 @@ def statistics() -> list[Row]:
 class DuckDB:
     """The engine of profile target `dev`."""
 
-    target = "dev"
+    target, quote = "dev", '"'
 
     def __init__(self, project: Path) -> None:
         self.project, self.warehouse = project, project / "warehouse.duckdb"
@@ -114,11 +116,31 @@ class DuckDB:
         return rows(self.warehouse, f"select * from measured.{name}")
 
 
-@pytest.fixture(scope="module", params=[DuckDB])
+class Spark:
+    """Local Spark through dbt-spark's session method."""
+
+    quote = "`"
+
+    def __init__(self, project: Path) -> None:
+        self.project, self.session = project, spark_support.session()
+
+    def write(self, tables: dict[str, dict[str, Any]]) -> None:
+        for name, table in tables.items():
+            spark_support.write(self.session, f"scenarios.{name}", pa.table(table))
+
+    def measure(self, wanted: list[Row]) -> None:
+        arguments = ("run-operation", "measure", "--args", json.dumps({"statistics": wanted}))
+        spark_support.dbt(self.project, "cqox_integration", *arguments)
+
+    def read(self, name: str) -> list[Row]:
+        return [row.asDict() for row in self.session.table(f"measured.{name}").collect()]
+
+
+@pytest.fixture(scope="module", params=[DuckDB, Spark])
 def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     one = request.param(installed(tmp_path_factory.mktemp("parity")))
     one.write(TABLES)
-    one.measure(statistics())
+    one.measure(statistics(one.quote))
     return one
 
 

@@ -63,10 +63,11 @@ def test_two_stage_is_that_of_statsmodels() -> None:
 
     data = units()
     peer = IV2SLS(data["y"], raw(data, "x", "d"), raw(data, "x", "z1", "z2")).fit()
-    fit = two_stage(problem_of(data, variance="classical"))
+    p = problem_of(data, variance="classical")
+    fit = two_stage(p)
     assert fit.coef == pytest.approx(peer.params[2], abs=1e-9)
     assert fit.std_error == pytest.approx(peer.bse[2], abs=1e-9)
-    np.testing.assert_allclose(fit.residuals, peer.resid, atol=1e-8)
+    np.testing.assert_allclose(p.rows @ fit.residual, peer.resid, atol=1e-8)
 
 
 @pytest.mark.parametrize("variance", ["robust", "cluster"])
@@ -127,7 +128,7 @@ def test_two_step_gmm_is_that_of_all_columns() -> None:
 def test_classical_j_is_sargans() -> None:
     data = units()
     p = problem_of(data, variance="classical")
-    e = two_stage(p).residuals
+    e = p.rows @ two_stage(p).residual
     wanted = 400 * sm.OLS(e, raw(data, "x", "z1", "z2")).fit().rsquared
     assert hansen_j(p).statistic == pytest.approx(wanted, rel=1e-9)
     assert gmm(p).coef == pytest.approx(two_stage(p).coef, abs=1e-10)

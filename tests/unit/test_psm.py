@@ -145,6 +145,37 @@ def test_every_unit_is_matched_by_its_twin() -> None:
     assert row.n_units == 400
 
 
+def test_a_flat_propensity_is_flat_in_any_order_of_the_rows() -> None:
+    one = support.simulated(200)
+    twins = {name: np.concatenate([v, v]) for name, v in one.items()}
+    twins["t"], twins["y"] = np.repeat([1.0, 0.0], 200), np.random.default_rng(0).normal(size=400)
+    rows = []
+    for seed in (0, 1, 9, 12, 21):
+        # In some of these orders rounding makes a few propensities of a half differ in the last digit.
+        twins["unit_id"] = np.random.default_rng(seed).permutation(400)
+        rows.append(support.overall(support.run(block(), twins, "psm", "ATT")))
+    assert rows[0].estimate == pytest.approx(twins["y"][:200].mean() - twins["y"][200:].mean(), rel=1e-12)
+    assert [row.std_error for row in rows] == pytest.approx([rows[1].std_error] * 5, rel=1e-12)
+
+
+def test_the_last_digits_of_a_score_decide_no_greedy_match() -> None:
+    rng = np.random.default_rng(8)
+    score, treated = np.round(rng.normal(size=400), 1), rng.random(400) < 0.5
+    rows = np.flatnonzero(treated), np.flatnonzero(~treated)
+    want = matches_of(without_replacement(score, *rows, 2, None))
+    assert matches_of(without_replacement(score + rng.normal(size=400) * 1e-15, *rows, 2, None)) == want
+
+
+def test_the_adjustment_keeps_the_digits_of_large_columns() -> None:
+    options, rows = block(bias_adjustment=True, neighbours=2), []
+    # Numbers from which adding 2³⁰ takes nothing.
+    units = {name: np.round(v * 2**20) / 2**20 for name, v in support.simulated().items()}
+    for add in (0.0, 2.0**30):
+        large = {**units, "x1": units["x1"] + add, "y": units["y"] + add}
+        rows.append(support.overall(support.run(options, large, "psm", "ATT")))
+    assert (rows[0].estimate, rows[0].std_error) == pytest.approx((rows[1].estimate, rows[1].std_error), rel=1e-12)
+
+
 @pytest.mark.parametrize(
     ("options", "estimand", "words"),
     [
@@ -173,6 +204,33 @@ def test_too_few_donors_for_the_adjustment_refuse() -> None:
     )
     with pytest.raises(Refusal, match="bias adjustment"):
         support.run(wide, units, "psm", "ATT")
+
+
+def test_clusters_of_one_unit_give_the_error_of_the_matched_sample() -> None:
+    units = {**support.simulated(), "g": np.arange(600)}
+    plain, clustered = (
+        support.overall(support.run(block, units, "psm", "ATT")) for block in (BLOCK, {**BLOCK, "cluster": "g"})
+    )
+    p = support.problem(BLOCK, units, "psm")
+    w = matching_weights(p, "ATT")
+    psi = np.zeros(600)
+    for arm, sign in ((1, 1), (0, -1)):
+        own = p.t == arm
+        psi[own] = sign * w[own] * (p.y[own] - np.average(p.y[own], weights=w[own]))
+    want = np.sqrt(np.sum(psi**2) * 600 / 599) / p.t.sum()
+    assert clustered.std_error == pytest.approx(want, rel=1e-12)
+    assert (clustered.estimate, clustered.n_clusters) == (plain.estimate, 600)
+    assert clustered.variance_estimator == "cluster"
+
+
+def test_copies_in_a_cluster_do_not_narrow_the_interval() -> None:
+    units = support.simulated(300)
+    once = support.overall(support.run({**BLOCK, "cluster": "g"}, {**units, "g": np.arange(300)}, "psm", "ATE"))
+    twice = {name: np.concatenate([values, values]) for name, values in units.items()}
+    twice |= {"unit_id": np.arange(600), "g": np.tile(np.arange(300), 2)}
+    copied = support.overall(support.run({**BLOCK, "cluster": "g"}, twice, "psm", "ATE"))
+    assert copied.estimate == pytest.approx(once.estimate)
+    assert copied.std_error == pytest.approx(once.std_error, rel=1e-9)
 
 
 def test_weights_and_clusters_are_refused_in_the_table() -> None:

@@ -85,5 +85,5 @@ def test_a_declared_role_brings_its_estimator():
     bare = {k: v for k, v in block.items() if k not in ("covariates", "cohort")}
     bare["decision"] = {**DECISION, "primary": "difference_in_means"}
     assert {e.name for e in ESTIMATORS if e.suits(Study.declare("s", bare), "binary")} == {
-        "difference_in_means", "iv", "rd",
+        "difference_in_means", "iv", "panel_matching", "rd",
     }  # fmt: skip

@@ -1,229 +1,177 @@
-"""Logit, IPW, AIPW, strata and scores by scans: equal to the in-memory estimators on the same rows."""
+"""The last scan's sums: weights, scores and balance by hand; and streams of which DuckDB makes a table."""
+
+import gc
+import weakref
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
-import support
-from scan_support import SEED, X, centred, fold_sql, rows, source
 
-from estimators.errors import Refusal
-from estimators.nuisance import fit_binary
-from estimators.scan import columns, logistic, moments_scan, weighting
-from estimators.scan.strata import Watch
-from estimators.scan.stream import Plan
-from estimators.scan.writer import Table
-from estimators.scores import score_table
-from estimators.selection_on_observables.ipw import ipw
-from estimators.selection_on_observables.ope import ope
-from estimators.selection_on_observables.stratification import stratification
+from estimators.balance import standardised_differences
+from estimators.scan.balance import differences, variances
+from estimators.scan.doubly_robust import DoublyRobust
+from estimators.scan.room import Room
+from estimators.scan.weighting import ESTIMANDS, Forms, Hajek, Rows
+from estimators.scan.writer import AT_ONCE, gathered, stream
+
+E = np.array([0.2, 0.2, 0.8, 0.5])
+T = np.array([1.0, 0, 0, 1])
+Y = np.array([3.0, 1, 2, 5])
 
 
-def problem(data, estimator="ipw", **more):
-    block = support.observational("y", "t", list(X), unit="unit_id", seed=SEED, **more)
-    return support.problem(block, pa.table(centred(data)), estimator)
+def rows(e=E, t=T, y=Y, w=None, mu=(0.0, 0.0)):
+    """Rows whose propensities, from one form, are those of the index; predicted outcomes are constants."""
+    eta = np.log(e / (1 - e)) if ((e > 0) & (e < 1)).all() else np.where(e == 1, 800.0, -800.0)
+    z = np.vstack([np.ones(len(e)), eta])
+    forms = Forms(np.array([0.0, 1.0]), "logit", np.array([[[0.0, 1.0]], [[mu[0], 0.0]], [[mu[1], 0.0]]]))
+    return Rows(z, y, t, w, None, [], forms, eta, e, np.zeros(len(e), dtype=np.intp))
 
 
-def fitted(data, weight=None, n_folds=5, fold_by="unit_id", terms=X, watch=None, threads=2):
-    """All that comes before the last scan."""
-    own = source(data, duckdb.connect(config={"threads": threads}))
-    y, t, *x = columns.columns(own, ("y", "t", *terms))
-    fold = fold_sql(fold_by, n_folds)
-    read = Plan((*x, y), weight, f"{fold} * 2 + t::utinyint", 2 * n_folds)
-    found = moments_scan.scan(own, read)
-    arms = tuple(found.moments.only(*range(a, 2 * n_folds, 2)) for a in (0, 1))
-    treated = np.column_stack([arm.cross[:, 0, 0] for arm in arms])
-    cluster = columns.cluster_key("g", "BIGINT") if fold_by == "g" else None
-    plan = Plan(tuple(x), weight, fold if n_folds > 1 else None, n_folds, cluster, ("unit_id",))
-    logit = logistic.fit(found.source, t, plan, found.moments, treated, watch)
-    return found, y, t, plan, logit, arms
+def hajek(*blocks, trim=0.0):
+    out = Hajek(trim, np.array([0, 1]), 2)
+    for block in blocks:
+        out.add(block)
+    return out
 
 
-def weighed(data, table=None, clip=0.01, trim=0.0, **more):
-    watch = Watch(5)
-    found, y, t, plan, logit, arms = fitted(data, watch=watch, **more)
-    strata = {estimand: watch.strata(estimand) for estimand in ("ATE", "ATT")}
-    keys = columns.cluster_keys(found.source, "g", "BIGINT") if plan.cluster else None
-    nuisances = weighting.Nuisances.of(logit, arms, "y", plan.names)
-    return weighting.weigh(
-        found.source, y, t, plan, found.moments, nuisances,
-        clip=clip, trim=trim, strata=strata, clusters=keys, table=table,
-    )  # fmt: skip
+@pytest.mark.parametrize(("estimand", "expected"), [
+    ("ATE", (5 * 3 + 2 * 5) / 7 - (1.25 * 1 + 5 * 2) / 6.25),
+    ("ATT", (3 + 5) / 2 - (0.25 * 1 + 4 * 2) / 4.25),
+    ("ATO", (0.8 * 3 + 0.5 * 5) / 1.3 - (0.2 * 1 + 0.8 * 2) / 1.0),
+])  # fmt: skip
+def test_weighted_means_by_hand(estimand, expected):
+    got = hajek(rows())
+    assert got.effect(estimand, stacked=False)[0] == pytest.approx(expected, rel=1e-13)
+    weights = {"ATE": (5, 2, 1.25, 5), "ATT": (1, 1, 0.25, 4), "ATO": (0.8, 0.5, 0.2, 0.8)}[estimand]
+    np.testing.assert_allclose(got.total(estimand), [weights[0] + weights[1], weights[2] + weights[3]])
+    np.testing.assert_allclose(got.square(estimand), [sum(np.square(weights[:2])), sum(np.square(weights[2:]))])
+    np.testing.assert_allclose(got.most(estimand), [max(weights[:2]), max(weights[2:])])
 
 
-@pytest.mark.parametrize("weight", [None, "w"])
-def test_the_logit_is_at_the_optimum_of_the_full_fit(weight):
-    data = rows()
-    *_, logit, _ = fitted(data, weight)
-    x = np.column_stack([data[name] for name in X]).astype(float)
-    w = data["w"] if weight else None
-    full = fit_binary(data["t"], x, X, weights=w)
-    np.testing.assert_allclose(logit.coef[0], full.coef, rtol=1e-10)
-    folds = problem(data).folds()
-    for k in range(5):
-        train = folds != k
-        part = fit_binary(data["t"][train], x[train], X, weights=None if w is None else w[train])
-        np.testing.assert_allclose(logit.coef[k + 1], part.coef, rtol=1e-10)
+def test_blocks_add_up_and_weights_are_repeated_rows():
+    one = hajek(rows(w=np.array([1.0, 2, 1, 3])))
+    many = np.repeat(np.arange(4), [1, 2, 1, 3])
+    two = hajek(*(rows(E[part], T[part], Y[part]) for part in np.array_split(many, 3)))
+    for estimand in ESTIMANDS:
+        assert one.effect(estimand, True)[0] == pytest.approx(two.effect(estimand, True)[0], rel=1e-12)
+    np.testing.assert_allclose(one.information, two.information, rtol=1e-12)
+    assert (one.rows, two.rows) == (4, 7)
 
 
-def test_many_rows_start_from_a_sub_sample(monkeypatch):
-    data = rows(20_000)
-    whole = fitted(data)[4]
-    monkeypatch.setattr(logistic, "SAMPLE", 2_000)
-    started = fitted(data)[4]
-    np.testing.assert_allclose(started.coef, whole.coef, rtol=1e-11)
-    assert started.scans <= 6
+def test_trimming_leaves_rows_out_and_counts_them():
+    got = hajek(rows(), trim=0.3)
+    assert got.plain[:, 0].tolist() == [1, 0]
+    np.testing.assert_allclose(got.total("ATE"), [2.0, 0.0])
+    assert got.rows == 4
+    assert hajek(rows(w=np.array([0.0, 1, 1, 1]))).used.tolist() == [1, 2]
 
 
-def test_dropped_covariates():
-    data = rows()
-    data["flat"], data["twice"] = np.full(6_000, 3.0), 2 * data["x1"]
-    logit = fitted(data, terms=(*X, "flat", "twice"))[4]
-    assert logit.dropped == ("flat", "twice")
-    np.testing.assert_allclose(logit.coef, fitted(data)[4].coef, rtol=1e-10)
+def test_propensities_of_zero_and_one_spoil_only_their_estimands():
+    e, t = np.array([1.0, 0.0, 0.0]), np.array([0.0, 0.0, 1.0])
+    got = hajek(rows(e, t, np.ones(3)))
+    # A control with 1 has no weight for the ATE and ATT, a treated unit with 0 none for the ATE.
+    assert got.not_finite.tolist() == [2, 1, 0]
+    assert got.estimands() == ["ATO"]
+    assert np.isfinite(got.products).all()
 
 
-@pytest.mark.parametrize("kind", ["wholly", "one level"])
-def test_separation_is_refused(kind):
-    data = rows(3_000)
-    if kind == "wholly":
-        data["t"] = (data["x1"] > 0).astype(float)
-    else:
-        data["x3"] = np.where(data["t"] == 1, (np.arange(3_000) % 7 == 0).astype(float), 0.0)
-    with pytest.raises(Refusal, match="predict the treatment perfectly"):
-        fitted(data)
+def test_doubly_robust_scores_by_hand():
+    robust = DoublyRobust(0.3)
+    robust.add(rows(mu=(1.0, 2.0)))
+    # Propensities are held at 0.3, 0.3, 0.7, 0.5.
+    ate = np.mean([1 + (3 - 2) / 0.3, 1 - 0 / 0.7, 1 - (2 - 1) / 0.3, 1 + (5 - 2) / 0.5])
+    att = np.sum([3 - 1, -3 / 7 * 0, -7 / 3 * 1, 5 - 1]) / 2
+    assert robust.effect("ATE")[0] == pytest.approx(ate, rel=1e-12)
+    assert robust.effect("ATT")[0] == pytest.approx(att, rel=1e-12)
+    assert (robust.low, robust.high, robust.clipped) == (pytest.approx(0.2), pytest.approx(0.8), 3)
+    weights = [[1 / 0.3, 2.0], [1 / 0.7, 1 / 0.3]]
+    np.testing.assert_allclose(robust.weights[0, :, 0], np.sum(weights, axis=1))
+    np.testing.assert_allclose(robust.weights[0, :, 1], np.sum(np.square(weights), axis=1))
 
 
-def test_an_empty_arm_is_refused():
-    data = rows(500)
-    data["t"] = np.zeros(500)
-    with pytest.raises(Refusal, match="an arm has no units"):
-        fitted(data)
+def test_scores_that_are_not_finite_are_counted():
+    robust = DoublyRobust(0.0)
+    robust.add(rows(np.array([0.0, 0.0]), np.array([1.0, 0.0]), np.ones(2)))
+    assert robust.estimands() == ["ATT"]
+    assert np.isfinite(robust.products).all()
 
 
-@pytest.mark.parametrize("weight", [None, "w"])
-@pytest.mark.parametrize("fold_by", ["unit_id", "g"])
-@pytest.mark.parametrize("n_folds", [5, 1])
-def test_estimates_and_standard_errors(weight, fold_by, n_folds):
-    data = rows()
-    more = {"weight": "w"} if weight else {}
-    more |= {"cluster": "g"} if fold_by == "g" else {}
-    held = problem(data, options={"folds": n_folds, "ope": {"clip": 0.01}}, **more)
-    got = weighed(data, weight=weight, fold_by=fold_by, n_folds=n_folds)
-    for estimand in ("ATE", "ATT", "ATO"):
-        row, ours = ipw(held, estimand).estimates[0], got.ipw[estimand]
-        assert ours.estimate == pytest.approx(row.estimate, rel=1e-9)
-        assert ours.std_error == pytest.approx(row.std_error, rel=1e-9)
-        assert ours.effective_sample_sizes[0] == pytest.approx(row.effective_sample_size, rel=1e-9)
-    for estimand in ("ATE", "ATT"):
-        row = ope(held.for_run("ope", "default"), estimand).estimates[0]
-        assert got.aipw[estimand].estimate == pytest.approx(row.estimate, rel=1e-9)
-        assert got.aipw[estimand].std_error == pytest.approx(row.std_error, rel=1e-9)
-    assert (got.n, got.n_treated) == (6_000, int(data["t"].sum()))
-
-
-def test_trimming():
-    data = rows()
-    row = ipw(problem(data, options={"ipw": {"trim": 0.1}}), "ATE").estimates[0]
-    got = weighed(data, trim=0.1)
-    assert got.ipw["ATE"].estimate == pytest.approx(row.estimate, rel=1e-9)
-    assert got.ipw["ATE"].std_error == pytest.approx(row.std_error, rel=1e-9)
-    assert got.n_trimmed == row.n_trimmed > 0
-
-
-@pytest.mark.parametrize("estimand", ["ATE", "ATT"])
-def test_stratification(estimand):
-    data = rows()
-    row = stratification(problem(data, "stratification"), estimand).estimates[0]
-    got = weighed(data).stratification[estimand]
-    assert got.estimate == pytest.approx(row.estimate, rel=1e-9)
-    assert got.std_error == pytest.approx(row.std_error, rel=1e-9)
-
-
-def test_the_scores_table():
-    data = rows()
-    connection = duckdb.connect()
-    weighed(data, Table(connection, "scores"))
-    ours = connection.execute("select * from scores order by unit_id").to_arrow_table()
-    theirs = score_table(problem(data, options={"ope": {"clip": 0.01}}))
-    assert ours.num_rows == theirs.num_rows
-    missing = set(theirs.column_names) - set(ours.column_names)
-    assert missing == {"study", "spec_hash", "data_hash", "weight_psm_ate", "weight_psm_att"}
-    for name in ours.column_names:
-        a, b = (np.array(table.column(name).to_pylist(), dtype=float) for table in (ours, theirs))
-        np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-9, err_msg=name)
-
-
-def test_a_refusal_inside_the_scan_reaches_the_caller_and_leaves_the_table():
-    data = rows()
-    connection = duckdb.connect()
-    table = Table(connection, "scores")
-    weighed(data, table)
-
-    def broken():
-        yield [pa.array([1, 2])], {"a": np.array([1.0, np.nan])}
-        raise Refusal("stop", "now")
-
-    with pytest.raises(Refusal, match="stop"):
-        table.write(broken())
-    assert connection.execute("select count(*) from scores").fetchone() == (6_000,)
-
-
-def test_nan_is_null_and_flags_are_flags():
-    connection = duckdb.connect()
-    values = {"a": np.array([1.0, np.nan, 3.0]), "b": np.array([True, False, True])}
-    Table(connection, "t").write([([pa.array(["x", "y", "z"])], values)])
-    assert connection.execute("select * from t").fetchall() == [("x", 1.0, True), ("y", None, False), ("z", 3.0, True)]
-
-
-def test_order_and_threads_do_not_matter():
-    data = rows(40_000)
-    mixed = np.random.default_rng(3).permutation(40_000)
-    one = weighed(data, threads=1)
-    two = weighed({name: v[mixed] for name, v in data.items()}, threads=4)
-    for estimand in ("ATE", "ATT", "ATO"):
-        assert one.ipw[estimand].estimate == pytest.approx(two.ipw[estimand].estimate, rel=1e-10)
-        assert one.ipw[estimand].std_error == pytest.approx(two.ipw[estimand].std_error, rel=1e-10)
-    assert one.aipw["ATE"].estimate == pytest.approx(two.aipw["ATE"].estimate, rel=1e-10)
-    assert one.stratification["ATT"].estimate == pytest.approx(two.stratification["ATT"].estimate, rel=1e-10)
-
-
-def shown(watch, e, t, near=None):
-    for look, values in ((watch.near, e if near is None else near), (watch.final, e)):
-        for part in np.array_split(np.arange(len(e)), 7):
-            look(values[part], t[part])
-    return watch
-
-
-@pytest.mark.parametrize("distinct", [None, 3, 40])
-@pytest.mark.parametrize("number", [1, 2, 5, 9])
-def test_quantiles_of_a_stream_are_exact(number, distinct, monkeypatch):
-    import estimators.scan.strata as module
-
-    monkeypatch.setattr(module, "TOO_MANY", 50)
-    rng = np.random.default_rng(number)
-    e = rng.beta(2, 3, 4_001) if distinct is None else rng.integers(1, distinct + 1, 4_001) / (distinct + 1)
-    t = (rng.random(4_001) < e).astype(float)
-    watch = shown(Watch(number), e, t, e + 1e-6)
-    for estimand, among in (("ATE", e), ("ATT", e[t == 1])):
-        inner = np.quantile(among, np.arange(1, number) / number)
-        expected = np.unique(np.searchsorted(inner, e + 1e-10, side="right"), return_inverse=True)[1]
-        strata = watch.strata(estimand)
-        np.testing.assert_array_equal(strata.place(e), expected)
-        units = [[np.sum((expected == s) & (t == a)) for a in (0, 1)] for s in range(expected.max() + 1)]
-        np.testing.assert_array_equal(strata.units, units)
-
-
-def test_passes_that_differ_are_seen():
+def test_balance_from_sums():
     rng = np.random.default_rng(0)
-    e, t = rng.random(1_000), np.arange(1_000) % 2.0
-    assert shown(Watch(5), e, t, np.clip(e + 0.05, 0, 1)).strata("ATE") is None
+    t, w = (np.arange(60) % 3 == 0).astype(float), rng.uniform(0.5, 2, 60)
+    x = np.column_stack([rng.normal(size=60), 1e9 + rng.integers(0, 9, 60), np.full(60, 7.0), t, 1e-9 * t + 1e9])
+    shift, scale = x.mean(axis=0) + 0.3, np.array([2.0, 3.0, 1.0, 0.5, 1.0])
+    z = np.column_stack([np.ones(60), (x - shift) / scale])
+    arms = [t == 1, t == 0]
+    means = np.array([np.average(z[a], axis=0, weights=w[a]) for a in arms])
+    plain, squares = np.array([z[a].sum(axis=0) for a in arms]), np.array([(z[a] ** 2).sum(axis=0) for a in arms])
+    got = differences(means, plain, squares, np.concatenate([[0.0], shift / scale]))[1:]
+    np.testing.assert_allclose(got, standardised_differences(x, t, w), rtol=1e-9, atol=1e-12)
+    assert got[2] == 0
+    assert np.isinf(got[3])
+    assert variances(plain, squares)[3] == 0
 
 
-def test_poor_strata_are_refused():
-    data = rows(400)
-    data["t"] = (np.arange(400) < 6).astype(float)
-    with pytest.raises(Refusal, match="no variance within a stratum"):
-        weighed(data, n_folds=1, terms=("x1",))
-    with pytest.raises(Refusal, match="strata must be at least 1"):
-        Watch(0)
+def test_room_hands_out_the_same_memory():
+    room = Room()
+    first = room.take("a", 3, 10)
+    assert first.shape == (3, 10)
+    assert np.shares_memory(first, room.take("a", 2, 5))
+    assert not np.shares_memory(first, room.take("b", 3, 10))
+    assert room.take("a", 4, 20).shape == (4, 20)
+
+
+SCHEMA = pa.schema([("id", pa.string()), ("a", pa.float64()), ("b", pa.bool_()), ("n", pa.int64())])
+
+
+def test_what_is_not_finite_is_null_and_flags_are_flags():
+    block = {"n": np.array([1, 2, 3]), "a": np.array([1.0, np.nan, -np.inf]), "id": pa.array(["x", "y", "z"]),
+             "b": np.array([True, False, True])}  # fmt: skip
+    rows_stream = stream(SCHEMA, [block])  # noqa: F841 (DuckDB finds it by its name)
+    got = duckdb.connect().sql("select * from rows_stream").fetchall()
+    assert got == [("x", 1.0, True, 1), ("y", None, False, 2), ("z", None, True, 3)]
+
+
+def test_no_rows_make_an_empty_table():
+    rows_stream = stream(SCHEMA, [])  # noqa: F841
+    assert duckdb.connect().sql("select * from rows_stream").fetchall() == []
+
+
+def test_blocks_are_gathered():
+    batches = [pa.record_batch({"a": list(range(10 * k, 10 * k + 10))}) for k in range(7)]
+    got = list(gathered(batches, 25))
+    assert [batch.num_rows for batch in got] == [25, 25, 20]
+    assert [v for batch in got for v in batch["a"].to_pylist()] == list(range(70))
+
+
+def test_an_error_in_a_block_reaches_the_caller():
+    def blocks():
+        yield {"a": np.ones(3)}
+        raise ValueError("no more")
+
+    rows_stream = stream(pa.schema([("a", pa.float64())]), blocks())  # noqa: F841
+    with pytest.raises(duckdb.Error, match="no more"):
+        duckdb.connect().sql("select * from rows_stream").fetchall()
+
+
+def test_duckdb_does_not_read_ahead(tmp_path):
+    """Blocks are released as they are written: a reader in place of the capsule kept most of them."""
+    alive, most = set(), 0
+
+    def blocks():
+        nonlocal most
+        for k in range(24):
+            values = np.random.default_rng(k).random(AT_ONCE)
+            alive.add(k)
+            weakref.finalize(values, alive.discard, k)
+            yield {name: values for name in "abcdef"}
+            del values
+            gc.collect()
+            most = max(most, len(alive))
+
+    schema = pa.schema([(name, pa.float64()) for name in "abcdef"])
+    rows_stream = stream(schema, blocks())  # noqa: F841
+    with duckdb.connect(str(tmp_path / "w.duckdb")) as connection:
+        connection.sql("select * from rows_stream").create("written")
+    assert most <= 6

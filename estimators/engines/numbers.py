@@ -1,0 +1,124 @@
+"""What the rows of a plan are as SQL: columns, standardised columns, linear forms, and sums of their products.
+
+Only a plan's columns are DuckDB's SQL and are translated (`read`). What is built on them is so plain that every engine
+reads it, and so long that a translator would take seconds. Columns of a standardised row: ``z0`` (the constant one),
+``z1`` … ``zp``, and where the plan has them ``w``, ``g`` (the group) and ``k`` (the cluster).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..scan.frame import Frame
+from ..scan.stream import Plan
+from .engine import FENCE
+from .source import EngineSource
+
+
+def number(value: float) -> str:
+    """A number as SQL; with an exponent, as Spark would take it for a decimal without."""
+    return f"{float(value):.17e}"
+
+
+def read(source: EngineSource, plan: Plan) -> str:
+    """A query of the plan's columns c0 …, weight w, group g, cluster k and what it carries, as the engine writes it."""
+    parts = [f"({column.sql})::double as c{j}" for j, column in enumerate(plan.columns)]
+    parts += [f"({plan.weight})::double as w"] if plan.weight else []
+    parts += [f"({plan.group})::bigint as g"] if plan.group else []
+    parts += [f"({plan.cluster}) as k"] if plan.cluster else []
+    parts += [f"({sql}) as carried{j}" for j, sql in enumerate(plan.carry)]
+    return source.translated(source.sql(", ".join(parts)))
+
+
+def standardised(source: EngineSource, plan: Plan, frame: Frame, more: Sequence[str] = ()) -> str:
+    """A query of the plan's rows in units of the frame, with further columns of `read` handed through.
+
+    Parameters
+    ----------
+    frame : Frame
+        Shift and scale of the plan's first columns; those beyond it are not standardised.
+    """
+    parts = [f"{number(1.0)} as z0"]
+    for j, (shift, scale) in enumerate(zip(frame.shift, frame.scale, strict=True)):
+        parts.append(f"(c{j} - {number(shift)}) * {number(1.0 / scale)} as z{j + 1}")
+    parts += [name for name, there in (("w", plan.weight), ("g", plan.group), ("k", plan.cluster)) if there]
+    return f"select {', '.join([*parts, *more])} from ({read(source, plan)}) as units {FENCE}"
+
+
+def total(parts: Sequence[str]) -> str:
+    """a + b + …, in brackets by halves: a chain of a thousand is too deep for a parser."""
+    left = list(parts) or [number(0.0)]
+    while len(left) > 1:
+        pairs = [left[i : i + 2] for i in range(0, len(left), 2)]
+        left = [pair[0] if len(pair) == 1 else f"({pair[0]} + {pair[1]})" for pair in pairs]
+    return left[0]
+
+
+def form(coefficients: np.ndarray) -> str:
+    """A linear form of (1, z) as SQL, of coefficients of shape (p + 1,); with groups, of shape (groups, p + 1)."""
+    groups: dict[str, list[int]] = {}
+    for k, own in enumerate(np.atleast_2d(coefficients)):
+        groups.setdefault(total([f"{number(c)} * z{j}" for j, c in enumerate(own) if c != 0]), []).append(k)
+    if len(groups) == 1:
+        return next(iter(groups))
+    cases = " ".join(f"when g in ({', '.join(map(str, own))}) then {sql}" for sql, own in groups.items())
+    return f"(case {cases} end)"
+
+
+class Layer:
+    """Columns that are computed from a query's own, each once: the same SQL gets the same name."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix, self._named = prefix, dict[str, str]()
+
+    def add(self, sql: str) -> str:
+        """The column's name."""
+        return self._named.setdefault(sql, f"{self._prefix}{len(self._named)}")
+
+    @property
+    def names(self) -> list[str]:
+        """Names in the order of `listed`."""
+        return list(self._named.values())
+
+    def listed(self) -> str:
+        """The columns as what stands after SELECT."""
+        return ", ".join(f"{sql} as {name}" for sql, name in self._named.items())
+
+    def over(self, query: str) -> str:
+        """The query with these columns beside its own."""
+        return f"select *, {self.listed()} from ({query}) as layer_{self._prefix} {FENCE}" if self._named else query
+
+
+def symmetric(names: Sequence[str], weight: str = "") -> list[str]:
+    """Sums of all products of some columns, the lower triangle row by row."""
+    by = f"{weight} * " if weight else ""
+    return [f"sum({by}{a} * {b})" for i, a in enumerate(names) for b in names[: i + 1]]
+
+
+def square(values: Sequence[float] | np.ndarray, size: int) -> np.ndarray:
+    """The symmetric matrix of `symmetric`: shape (size, size)."""
+    out, places = np.empty((size, size)), np.tril_indices(size)
+    out[places] = values
+    out.T[places] = values
+    return out
+
+
+def cluster_squares(source: EngineSource, query: str, columns: Sequence[str], products: bool) -> tuple[int, np.ndarray]:
+    """How many clusters ``k`` there are, and Σ s s' over them, s a cluster's sums of some columns; else its diagonal.
+
+    As `estimators.scan.clusters.squares`, which adds up what Python has computed.
+    """
+    q = len(columns)
+    sums = ", ".join(f"sum({column}) as s{j}" for j, column in enumerate(columns))
+    names = [f"s{j}" for j in range(q)]
+    asked = symmetric(names) if products else [f"sum({name} * {name})" for name in names]
+    inner = f"select {sums} from ({query}) as rows_of_clusters group by k"
+    found, *values = source.run(f"select {listed(['count(*)', *asked])} from ({inner}) as clusters")[0]
+    return found, square(values, q) if products else np.array(values, dtype=float)
+
+
+def listed(asked: Sequence[str]) -> str:
+    """What stands after SELECT, each with a name of its own."""
+    return ", ".join(f"{sql} as a{j}" for j, sql in enumerate(asked))

@@ -1,0 +1,1 @@
+"""Whose effect is larger: averages of doubly robust scores by group and by predicted effect."""

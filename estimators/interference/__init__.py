@@ -1,0 +1,1 @@
+"""Interference: a unit's outcome depends on its neighbours' treatments too."""

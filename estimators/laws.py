@@ -1,0 +1,53 @@
+"""Normal, Student's t, χ² and F: tails and quantiles from scipy.special; importing scipy.stats costs a second."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy import special
+
+
+def normal_quantile(p: float) -> float:
+    """z with P(Z ≤ z) = p."""
+    return float(special.ndtri(p))
+
+
+def normal_tail(z: float) -> float:
+    """P(Z > z)."""
+    return float(special.ndtr(-z))
+
+
+def normal_density(x: np.ndarray) -> np.ndarray:
+    """Density of the standard normal, of the shape of x."""
+    return np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
+
+
+def t_quantile(p: float, df: float) -> float:
+    """t with P(T ≤ t) = p."""
+    return float(special.stdtrit(df, p))
+
+
+def t_tail(t: float, df: float) -> float:
+    """P(T > t)."""
+    return float(special.stdtr(df, -t))
+
+
+def chi2_tail(x: float, df: float) -> float:
+    """P(χ² > x)."""
+    return float(special.chdtrc(df, x))
+
+
+def chi2_quantile(p: float, df: float) -> float:
+    """x with P(χ² ≤ x) = p."""
+    return float(special.chdtri(df, 1 - p))
+
+
+def f_tail(f: float, df1: float, df2: float) -> float:
+    """P(F > f)."""
+    return float(special.fdtrc(df1, df2, f))
+
+
+def f_quantile(p: float, df1: float, df2: float) -> float:
+    """f with P(F ≤ f) = p."""
+    return float(special.fdtri(df1, df2, p))

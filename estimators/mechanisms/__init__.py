@@ -1,0 +1,1 @@
+"""How an effect comes about: through a mediator, and by the size of a dose."""

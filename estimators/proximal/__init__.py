@@ -1,0 +1,1 @@
+"""Proximal inference: a hidden confounder seen through proxies of the treatment and of the outcome."""

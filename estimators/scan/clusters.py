@@ -1,0 +1,80 @@
+"""Sums a cluster of numbers that are computed row by row, added up by DuckDB."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+Part = tuple[np.ndarray, np.ndarray]
+
+
+def squares(connection: Any, parts: Iterable[Part], products: bool = False) -> tuple[int, np.ndarray]:
+    """How many clusters there are, and Σ s s' over them, with s a cluster's sums of q numbers of its rows.
+
+    DuckDB pulls block after block, groups, and spills where clusters are many: a study may have one for every few rows,
+    and their sums would not be flat in memory here. It adds in an order of its own, so the last digits (about 1e-15)
+    differ from run to run.
+
+    Parameters
+    ----------
+    connection : DuckDB connection
+    parts : iterable of (keys of shape (m,), int64; numbers of shape (q, m))
+    products : bool
+        All of Σ s s'; otherwise its diagonal only.
+
+    Returns
+    -------
+    int, and ndarray of shape (q, q), or (q,) without ``products``
+
+    Raises
+    ------
+    Exception
+        Whatever the parts raise.
+    """
+    errors: list[Exception] = []
+    batches = _caught(parts, errors)
+    first = next(batches, None)
+    if first is None:
+        raise errors[0] if errors else ValueError("there are no rows")
+    q = first.num_columns - 1
+    pairs = [(i, j) for i in range(q) for j in range(i + 1)] if products else [(i, i) for i in range(q)]
+    asked = ", ".join(["count(*)", *(f"sum(s{i} * s{j})" for i, j in pairs)])
+    sums = ", ".join(f"sum(s{i}) as s{i}" for i in range(q))
+    cursor = connection.cursor()
+    reader = pa.RecordBatchReader.from_batches(first.schema, itertools.chain([first], batches))
+    cursor.register("cluster_stream", reader)
+    try:
+        row = cursor.execute(f"select {asked} from (select {sums} from cluster_stream group by k)").fetchone()
+    except Exception:
+        if not errors:
+            raise
+    finally:
+        cursor.unregister("cluster_stream")
+    if errors:  # DuckDB hands on an error's text only
+        raise errors[0]
+    if not products:
+        return row[0], np.array(row[1:])
+    out = np.empty((q, q))
+    for (i, j), value in zip(pairs, row[1:], strict=True):
+        out[i, j] = out[j, i] = value
+    return row[0], out
+
+
+def _caught(parts: Iterable[Part], errors: list[Exception]) -> Iterator[pa.RecordBatch]:
+    try:
+        for keys, numbers in parts:
+            yield _batch(keys, numbers)
+    except Exception as error:
+        errors.append(error)
+        raise
+
+
+def _batch(keys: np.ndarray, numbers: np.ndarray) -> pa.RecordBatch:
+    """Views, not copies: neither array may be written to afterwards."""
+    columns = [pa.Array.from_buffers(pa.int64(), len(keys), [None, pa.py_buffer(np.ascontiguousarray(keys))])]
+    columns += [pa.Array.from_buffers(pa.float64(), len(row), [None, pa.py_buffer(row)]) for row in numbers]
+    return pa.RecordBatch.from_arrays(columns, ["k", *(f"s{i}" for i in range(len(numbers)))])

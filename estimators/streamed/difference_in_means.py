@@ -1,0 +1,43 @@
+"""Difference in means of rows that stay in the warehouse."""
+
+from __future__ import annotations
+
+from ..estimates import made
+from ..result import Result
+from ..scan.solve import Least
+from .linear import Linear, coefficient, coefficient_of, regression, totals
+from .problem import Streamed
+from .sample import check_arms, counts, reference_df, regression_variance
+
+
+def difference_in_means(problem: Streamed, estimand: str) -> Result:
+    """The average effect of treatment on all units, were treatment assigned at random.
+
+    Rows, formula, options and refusals are those of `estimators.experiments.difference_in_means`: τ = Ȳ₁ − Ȳ₀ from the
+    shared scan, its HC or cluster variance from the one scan of the linear estimators.
+
+    Raises
+    ------
+    Refusal
+        If an arm has fewer than two units, the outcome never varies, or there is one cluster only.
+
+    Sources
+    -------
+    Neyman 1923; MacKinnon & White 1985.
+    """
+    check_arms(problem)
+    fit = _fit(problem)
+    kind = regression_variance(problem, problem.own("variance"))
+    effect, std_error = coefficient(problem, estimand, fit, kind)
+    df = reference_df(problem, fit.degrees_of_freedom)
+    return Result((made(estimand, effect, std_error, df, variance_estimator=kind, **counts(problem)),))
+
+
+def linear(problem: Streamed, estimand: str) -> Linear | None:
+    """The estimate before its variance; None for a classical one."""
+    return coefficient_of(problem, _fit(problem))
+
+
+def _fit(problem: Streamed) -> Least:
+    assert problem.study.treatment is not None
+    return regression(problem, totals(problem), (problem.study.treatment,))

@@ -1,0 +1,123 @@
+"""The scores table of a streamed study: each unit's row computed while the units pass."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ..scan.columns import is_fraction, literal
+from ..scan.doubly_robust import scores
+from ..scan.strata import Strata
+from ..scan.stream import quoted
+from ..scan.weighting import ESTIMANDS, Rows
+from ..scan.writer import stream
+from ..scores import schema
+from ..selection_on_observables.ipw import balancing_weights
+from ..selection_on_observables.ope import check_clip
+from .forms import Read, read
+from .matched import with_matching
+from .problem import Streamed
+from .propensity import fit_propensity, propensity_strata
+
+WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
+WIDE = ("UBIGINT", "HUGEINT", "UHUGEINT")
+# DuckDB's and Arrow's name of each type that a unit's id may have.
+UNIT_TYPES = {
+    "bigint": pa.int64(), "ubigint": pa.uint64(), "decimal(38, 0)": pa.decimal128(38), "varchar": pa.string(),
+}  # fmt: skip
+
+
+def score_stream(problem: Streamed) -> Any:
+    """One row a unit, with the columns, names and types of `estimators.scores.score_table`, which says what they mean.
+
+    All models are fitted and all matches found before it returns, from the cache where the estimators have run. What
+    it gives back is a relation: the rows are computed when a query reads it, block by block (`scan.writer.stream`), so
+    that neither Python nor DuckDB holds them; a second reading is an error.
+
+    Parameters
+    ----------
+    problem : Streamed
+        Of a binary treatment.
+
+    Returns
+    -------
+    duckdb.DuckDBPyRelation
+        On the problem's connection. A score or weight that is not finite is NULL, and so is a weight whose estimator
+        refuses. The matching's scratch tables last until the rows are read, or the relation is dropped.
+
+    Raises
+    ------
+    Refusal
+        If a propensity model or an outcome regression cannot be fitted, or an option is out of bounds.
+    """
+    if problem.source.engine is not None:
+        from ..engines.scores import score_frame
+
+        return score_frame(problem)
+    problem = problem.for_run("ope", "default")
+    kind = _unit_type(problem)
+    whole = schema(UNIT_TYPES[kind])
+    made_from = {"study": problem.study.name, "spec_hash": problem.study.spec_hash()}
+    given = {name: literal(value) for name, value in {**made_from, "data_hash": problem.data_hash()}.items()}
+    blocks, refused = _blocks(problem, f"{quoted(problem.study.unit)}::{kind}")
+    given |= {name: "null::double" for name in refused}
+    streamed = pa.schema([field for field in whole if field.name not in given])
+    cqox_score_stream = stream(streamed, blocks)  # noqa: F841 (DuckDB finds it by its name)
+    listed = ", ".join(f"{given[name]} as {name}" if name in given else name for name in whole.names)
+    return problem.source.connection.sql(f"select {listed} from cqox_score_stream")
+
+
+def _blocks(problem: Streamed, unit: str) -> tuple[Iterator[dict[str, Any]], list[str]]:
+    """The streamed columns, block by block, once everything is fitted; and those whose estimator refuses."""
+    found, clip = read(problem, fit_propensity(problem), with_outcome=True), check_clip(problem.own("clip"))
+    by_strata = problem.for_run("stratification", "default")
+    number = by_strata.own("strata")
+    strata = {estimand: propensity_strata(by_strata, number, estimand) for estimand in ("ATE", "ATT")}
+    # Last, because what cannot be fitted need not be matched.
+    by_match = problem.for_run("psm", "default")
+    source, weights = with_matching(by_match)
+    units = dataclasses.replace(by_match, source=source)
+    names = {f"weight_psm_{estimand.lower()}": weights.get(estimand) for estimand in ("ATE", "ATT")}
+    carried = {name: sql for name, sql in names.items() if sql is not None}
+
+    def blocks() -> Iterator[dict[str, Any]]:
+        # The units hold the matching's tables for as long as this runs.
+        for rows in found.rows(units, carry=(unit, *carried.values())):
+            yield {**_columns(rows, found, clip, strata), **dict(zip(carried, rows.carried[1:], strict=True))}
+
+    return blocks(), [name for name in names if name not in carried]
+
+
+def _columns(rows: Rows, found: Read, clip: float, strata: dict[str, Strata]) -> dict[str, Any]:
+    raw, mu0, mu1 = rows.crossfitted()
+    ate, att = scores(rows, np.clip(raw, clip, 1 - clip), mu0, mu1)
+    e, arm, shift, scale = rows.e, (rows.t == 1).astype(np.intp), found.frame.shift[-1], found.frame.scale[-1]
+    out = {
+        "unit_id": rows.carried[0], "treatment": rows.t.copy(), "fold": rows.own.astype(np.int64),
+        "propensity": e, "propensity_crossfit": raw.copy(), "mu0": mu0 * scale + shift, "mu1": mu1 * scale + shift,
+        "dr_score": ate * scale, "dr_score_att": att * (scale / found.share), "in_support": (e >= 0.1) & (e <= 0.9),
+    }  # fmt: skip
+    out |= {f"weight_ipw_{estimand.lower()}": balancing_weights(rows.t, e, estimand) for estimand in ESTIMANDS}
+    for estimand, own in strata.items():
+        place = own.place(e)
+        out[f"weight_stratification_{estimand.lower()}"] = own.weights(estimand)[place, arm]
+        if estimand == "ATE":
+            out["stratum"] = place + 1
+    return out
+
+
+def _unit_type(problem: Streamed) -> str:
+    """The narrowest of `UNIT_TYPES` that holds every id, as `estimators.scores` chooses it."""
+    kind, name = problem.types[problem.study.unit], quoted(problem.study.unit)
+    if kind in WHOLE:
+        return "bigint"
+    if kind not in WIDE and not is_fraction(kind):
+        return "varchar"
+    whole, most = problem.source.one(f"bool_and({name} = trunc({name})), max({name})")
+    if not whole:
+        return "varchar"
+    return "bigint" if most < 2**63 else "ubigint" if most < 2**64 else "decimal(38, 0)"

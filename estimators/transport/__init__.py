@@ -1,0 +1,1 @@
+"""Effects carried from the study's population to another one."""
