@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,10 @@ def session() -> Any:
         "spark.driver.memory": "2g", "spark.sql.shuffle.partitions": "2", "spark.log.level": "ERROR",
         "spark.sql.catalogImplementation": "in-memory",
     }  # fmt: skip
+    active = pyspark.sql.SparkSession.getActiveSession()
+    if active is not None:
+        return active
+    settings["spark.sql.warehouse.dir"] = tempfile.mkdtemp(prefix="cqox_spark_")
     builder = pyspark.sql.SparkSession.builder.master("local[2]")
     for name, value in settings.items():
         builder = builder.config(name, value)
