@@ -24,7 +24,9 @@ N = 1_200
 
 def data(n=N, **more):
     out = scan_support.centred(scan_support.rows(n))
-    out["c"] = np.array(["a", "b", "c", "d"])[np.random.default_rng(5).integers(0, 4, n)]
+    rng = np.random.default_rng(5)
+    out["c"] = np.array(["a", "b", "c", "d"])[rng.integers(0, 4, n)]
+    out |= {"c1": rng.integers(0, 2, n) * 1.0, "c2": rng.integers(0, 3, n) * 1.0}  # propensities that tie
     return {**out, **more}
 
 
@@ -57,6 +59,7 @@ def same(units, declared):
 @pytest.mark.parametrize("more", [
     {}, {"weight": "w"}, {"cluster": "g"}, {"options": {"folds": 1, "outcome": {"interactions": "none"}}},
     {"options": {"propensity": {"link": "probit"}, "outcome": {"interactions": ["x1"]}}},
+    {"options": {"psm": {"caliper": 0.01, "neighbours": 2}}}, {"x": ("c1", "c2"), "options": {"folds": 2}},
     {"x": (*scan_support.X, "C(c)", "x1^2"), "options": {"ope": {"clip": 0.2}, "stratification": {"strata": 9}}},
 ])  # fmt: skip
 def test_the_table_is_that_of_memory(more):
