@@ -17,6 +17,8 @@ from .translate import DIALECTS, translated
 _COMPILED = {"spark.sql.codegen.maxFields": "2000", "spark.sql.codegen.hugeMethodLimit": "65535"}
 # Stands after a query whose columns are to be computed once: Postgres would write them out in every sum of them.
 FENCE = "/* computed once */"
+# Aggregates a query: Spark compiles no more (64 KB of bytecode), Postgres has at most 1,664 columns.
+MOST = {"spark": 250, "postgres": 1_000, "duckdb": 10_000}
 TITLES = {"spark": "Spark", "postgres": "Postgres", "duckdb": "DuckDB"}
 
 
@@ -45,6 +47,11 @@ class Engine:
     run: Callable[[str], list[tuple[Any, ...]]]
     relations: Mapping[str, str]
     frame: Callable[[str], Any]
+
+    @property
+    def most(self) -> int:
+        """Aggregates that one query may ask for."""
+        return MOST[self.dialect]
 
     @property
     def title(self) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..scan.frame import Frame
 from ..scan.instrumental import Scan, check_keys
-from .numbers import Layer, cluster_squares, form, listed, square, standardised, symmetric
+from .numbers import Layer, cluster_squares, form, square, standardised, sums, symmetric
 from .source import EngineSource
 
 
@@ -22,7 +22,7 @@ def summed(scan: Scan) -> tuple[np.ndarray, list[np.ndarray]]:
     for one in scan.sums:
         e = f"{names[one.e]} * {names[one.f]}"
         asked += {"classical": [f"sum({e})"], "robust": symmetric([names[j] for j in one.a], e)}.get(one.kind, [])
-    row = np.array(source.run(f"select {listed(asked)} from ({query}) as forms")[0], dtype=float)
+    row = sums(source, asked, query)[0]
     start = size * (size + 1) // 2
     gram = square(row[:start], size)
     squared = _clustered(scan, source, query, names)

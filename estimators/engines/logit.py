@@ -11,7 +11,7 @@ from ..moments import Moments, independent
 from ..scan.frame import Frame
 from ..scan.logistic import BinaryModel, separated
 from ..scan.stream import Column, Plan
-from .numbers import Layer, form, listed, number, square, standardised, symmetric
+from .numbers import Layer, form, number, square, standardised, sums, symmetric
 from .source import EngineSource
 
 MAX_STEPS = 40
@@ -90,10 +90,9 @@ class _Run:
 
     def by_fold(self, query: str, asked: list[str]) -> np.ndarray:
         """Sums of each fold: shape (n_groups, len(asked))."""
-        own, by = ("g", "group by g") if self.plan.group else ("0", "")
         out = np.zeros((self.plan.n_groups, len(asked)))
-        for k, *values in self.source.run(f"select {own} as own, {listed(asked)} from ({query}) as scores {by}"):
-            out[k] = np.array(values, dtype=float)
+        for k, values in sums(self.source, asked, query, self.plan.group is not None).items():
+            out[k] = values
         return out
 
     def weighted(self, sql: str) -> str:

@@ -78,9 +78,9 @@ class Layer:
         return self._named.setdefault(sql, f"{self._prefix}{len(self._named)}")
 
     @property
-    def names(self) -> list[str]:
-        """Names in the order of `listed`."""
-        return list(self._named.values())
+    def named(self) -> dict[str, str]:
+        """SQL to name, in the order in which they were added."""
+        return self._named
 
     def listed(self) -> str:
         """The columns as what stands after SELECT."""
@@ -105,18 +105,33 @@ def square(values: Sequence[float] | np.ndarray, size: int) -> np.ndarray:
     return out
 
 
+def sums(source: EngineSource, asked: Sequence[str], query: str, by_group: bool = False) -> dict[int, np.ndarray]:
+    """Aggregates of a query's rows, by their group ``g`` (0 where they have none): shape (len(asked),).
+
+    Several queries where the engine is not to be asked so much at once. What it answers by NULL (no rows) is zero.
+    """
+    own, by = ("g", "group by g") if by_group else ("0", "")
+    out: dict[int, np.ndarray] = {}
+    for start in range(0, len(asked), source.connection.most):
+        part = asked[start : start + source.connection.most]
+        for k, *values in source.run(f"select {own} as own, {listed(part)} from ({query}) as numbers {by}"):
+            held = out.setdefault(int(k), np.zeros(len(asked)))
+            held[start : start + len(part)] = [0.0 if value is None else float(value) for value in values]
+    return out
+
+
 def cluster_squares(source: EngineSource, query: str, columns: Sequence[str], products: bool) -> tuple[int, np.ndarray]:
     """How many clusters ``k`` there are, and Σ s s' over them, s a cluster's sums of some columns; else its diagonal.
 
     As `estimators.scan.clusters.squares`, which adds up what Python has computed.
     """
     q = len(columns)
-    sums = ", ".join(f"sum({column}) as s{j}" for j, column in enumerate(columns))
+    of_clusters = ", ".join(f"sum({column}) as s{j}" for j, column in enumerate(columns))
     names = [f"s{j}" for j in range(q)]
     asked = symmetric(names) if products else [f"sum({name} * {name})" for name in names]
-    inner = f"select {sums} from ({query}) as rows_of_clusters group by k"
-    found, *values = source.run(f"select {listed(['count(*)', *asked])} from ({inner}) as clusters")[0]
-    return found, square(values, q) if products else np.array(values, dtype=float)
+    inner = f"select {of_clusters} from ({query}) as rows_of_clusters group by k"
+    found = sums(source, ["count(*)", *asked], inner)[0]
+    return int(found[0]), square(found[1:], q) if products else found[1:]
 
 
 def listed(asked: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from ..scan.frame import Frame
 from ..scan.hc import Scan
 from ..scan.solve import Hat
 from ..scan.stream import Plan
-from .numbers import Layer, cluster_squares, form, number, standardised, total
+from .numbers import Layer, cluster_squares, form, number, standardised, sums, total
 from .source import EngineSource
 
 
@@ -24,10 +24,8 @@ def fill(scan: Scan) -> tuple[int | None, np.ndarray]:
     correction = [asked.add(f"sum({scores.weighted(f'{u} * {e}')})") for u, e in zip(scores.u, scores.e, strict=True)]
     meat = [asked.add(f"sum({own} * {psi})") for own, psi in zip(scores.own, scores.psi, strict=True)]
     mends = {j: [[asked.add(f"sum({row} * {z})") for z in scores.z] for row in scores.mends(j)] for j in scan.mends}
-    by = ("g", "group by g") if scan.plan.group else ("0", "")
-    listed = asked.listed()
-    for k, *values in scan.source.run(f"select {by[0]} as own, {listed} from ({scores.query}) as scores {by[1]}"):
-        found = dict(zip(asked.names, np.array(values, dtype=float), strict=True))
+    for k, values in sums(scan.source, list(asked.named), scores.query, scan.plan.group is not None).items():
+        found = dict(zip(asked.named.values(), values, strict=True))
         scan.rows += int(found[rows])
         scan.correction += [found[name] for name in correction]
         scan.meat += [found[name] for name in meat]

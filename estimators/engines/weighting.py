@@ -14,7 +14,7 @@ from ..scan.weighting import ESTIMANDS, Hajek
 from ..streamed.forms import Read
 from ..streamed.problem import Streamed
 from .logit import probability
-from .numbers import Layer, cluster_squares, form, listed, number, square, standardised, symmetric, total
+from .numbers import Layer, cluster_squares, form, number, square, standardised, sums, symmetric, total
 from .source import EngineSource
 
 ONE, ZERO = number(1.0), number(0.0)
@@ -64,9 +64,8 @@ class Rows:
         return f"w * ({sql})" if self.is_weighted else f"({sql})"
 
     def ask(self, query: str, asked: list[str]) -> np.ndarray:
-        """One row of sums; a sum of no rows is zero."""
-        row = self.source.run(f"select {listed(asked)} from ({query}) as weighed")[0]
-        return np.array([0.0 if value is None else float(value) for value in row])
+        """Aggregates of all rows."""
+        return sums(self.source, asked, query)[0]
 
 
 def fill(problem: Streamed, read: Read, hajek: Hajek | None, robust: DoublyRobust | None) -> None:
@@ -197,5 +196,5 @@ def overlap_mean(problem: Streamed, plan: Plan, frame: Frame, index: np.ndarray,
     by = "w * " if plan.weight else ""
     own = overlap.add(f"{by}{e} * ({ONE} - {e})")
     query = overlap.over(chance.over(forms.over(standardised(problem.source, plan, frame))))
-    above, below = problem.source.run(f"select sum({own} * {mu}) as a0, sum({own}) as a1 from ({query}) as weighed")[0]
-    return float(above) / float(below)
+    above, below = sums(problem.source, [f"sum({own} * {mu})", f"sum({own})"], query)[0]
+    return float(above / below)

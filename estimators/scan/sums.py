@@ -39,14 +39,12 @@ def moments(source: Source, plan: Plan) -> Moments:
     frame = _frame(source, plan)
     names = [f"z{j}" for j in range(p + 1)]
     asked = ["count(*)", *numbers.symmetric(names, "w" if plan.weight else "")]
-    own, by = ("g", "group by g") if plan.group else ("0", "")
-    rows_sql = numbers.standardised(source, plan, frame)
-    query = f"select {own} as own, {numbers.listed(asked)} from ({rows_sql}) as numbers {by}"
+    query = numbers.standardised(source, plan, frame)
     cross, rows = np.zeros((plan.n_groups, p + 1, p + 1)), np.zeros(plan.n_groups, dtype=np.int64)
-    for k, n, *values in source.run(query):
+    for k, found in numbers.sums(source, asked, query, plan.group is not None).items():
         if not 0 <= k < plan.n_groups:
             raise ValueError(f"a group's code is {k}, but there are {plan.n_groups} groups")
-        rows[k], cross[k] = n, numbers.square(values, p + 1)
+        rows[k], cross[k] = found[0], numbers.square(found[1:], p + 1)
     if not np.isfinite(cross).all():
         reason = "cross-products are not finite although every number is"
         raise Refusal(reason, "Choose another unit of measurement in staging")
@@ -59,8 +57,7 @@ def _frame(source: Any, plan: Plan) -> Frame:
 
     asked = ["count(*)", "min(w)" if plan.weight else "0"]
     asked += [f"{name}(c{j})" for name in ("avg", "stddev_pop") for j in range(len(plan.columns))]
-    query = f"select {numbers.listed(asked)} from ({numbers.read(source, plan)}) as numbers"
-    n, lightest, *values = source.run(query)[0]
+    n, lightest, *values = numbers.sums(source, asked, numbers.read(source, plan))[0]
     if not n:
         raise Refusal("there are no rows", "Check the raw file and the filters of staging and units")
     if lightest < 0:

@@ -9,8 +9,18 @@ import pytest
 
 pytest.importorskip("sqlglot", reason="pip install 'cqox[engines]' for other engines")
 
-from estimators.engines.engine import Engine, engine_of
-from estimators.engines.numbers import Layer, cluster_squares, form, number, square, standardised, symmetric, total
+from estimators.engines.engine import MOST, Engine, engine_of
+from estimators.engines.numbers import (
+    Layer,
+    cluster_squares,
+    form,
+    number,
+    square,
+    standardised,
+    sums,
+    symmetric,
+    total,
+)
 from estimators.engines.source import EngineSource
 from estimators.engines.translate import translated
 from estimators.errors import Refusal, StudyError
@@ -129,6 +139,16 @@ def test_standardised_rows(own: EngineSource) -> None:
     found, products = cluster_squares(own, standardised(own.kept("x is not null"), plan, frame), ["z0", "z1"], True)
     assert found == 2
     np.testing.assert_allclose(products, [[5, 0], [0, 5]])  # sums (2, −1) and (1, 2)
+
+
+@pytest.mark.parametrize("most", [1, 2, 100])
+def test_many_sums_are_asked_a_few_at_a_time(own: EngineSource, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(MOST, "duckdb", most)
+    query = "select i, x, case when c = 'a' then 0 else 1 end as g from u"
+    asked = ["count(*)", "sum(i)", "sum(x)", "max(case when i > 9 then i end)"]
+    found = sums(own, asked, query, by_group=True)
+    assert {k: values.tolist() for k, values in found.items()} == {0: [2, 3, 30, 0], 1: [2, 7, 40, 0]}
+    assert sums(own, asked, query)[0].tolist() == [4, 10, 70, 0]
 
 
 def test_what_needs_rows_in_python_refuses(own: EngineSource) -> None:
