@@ -11,7 +11,7 @@ import pytest
 from projects import build, copied, dbt, row, rows
 from support import assert_published, published
 
-STUDIES = ["card", "mpdta", "nhefs", "nsw", "nsw_aa", "nsw_cps", "prop99", "senate"]
+STUDIES = ["card", "healthcare", "mpdta", "nhefs", "nsw", "nsw_aa", "nsw_cps", "prop99", "senate"]
 # What a second build of the same data and code must repeat to the bit.
 NUMBERS = """
     select * exclude (seconds, estimated_at) from marts.estimates
