@@ -7,17 +7,20 @@ import io
 from pathlib import Path
 from typing import Any
 
-from estimators.registry import ESTIMATORS, NAIVE, Estimator
+from estimators.registry import BESIDE, ESTIMATORS, NAIVE, Estimator
 
 ROOT = Path(__file__).resolve().parents[1]
 SEED, PAGE = ROOT / "seeds" / "estimator_catalogue.csv", ROOT / "docs" / "estimators.md"
-COLUMNS = ("estimator", "title", "needs", "treatment", "estimands", "assumptions", "when_not", "source", "is_naive")
+COLUMNS = (
+    "estimator", "title", "needs", "treatment", "estimands", "assumptions", "when_not", "source", "is_naive",
+    "is_beside",
+)  # fmt: skip
 
 HEAD = """# The estimators
 
 Written from estimators/registry.py by `python -m commands.catalogue`; a test keeps it so. Every estimator whose roles a
-study declares runs. Options stand in the study block, `options: {ipw: {trim: 0.05}}`; `propensity`, `outcome` and
-`folds` there are shared by the estimators that use them:
+study declares runs. Options stand in the study block, `options: {ipw: {trim: 0.05}}`; `propensity`, `outcome`, `folds`
+and `repeats` there are shared by the estimators that use them:
 
 | shared option | default | meaning |
 |---|---|---|
@@ -25,11 +28,15 @@ study declares runs. Options stand in the study block, `options: {ipw: {trim: 0.
 | `outcome: {covariates, interactions}` | the study's covariates, `all` | the outcome regression; `all` fits each \
 arm, `none` adds the treatment, a list of terms multiplies those with it |
 | `folds` | `5` | cross-fitting; 1 means none |
+| `repeats` | `null` | how often the sample is split into folds anew; the estimate is the median over splits. By \
+default once, but three times where a nuisance is learned, and five where the three lie apart by more than a quarter \
+of a standard error |
 
 """
 READS = {
     "units": "one row a unit",
     "panel": "all periods of each unit",
+    "panel_with_gaps": "all periods of each unit, rows that lack a value among them",
     "populations": "one row a unit, of both populations",
 }
 
@@ -42,7 +49,7 @@ def catalogue() -> str:
     for e in ESTIMATORS:
         needs, estimands = " ".join(e.needs), " ".join(e.estimands)
         row = (e.name, e.title, needs, e.treatment or "none", estimands, e.assumptions, e.when_not, e.source)
-        lines.writerow((*row, str(e.name in NAIVE).lower()))
+        lines.writerow((*row, *(str(e.name in names).lower() for names in (NAIVE, BESIDE))))
     return out.getvalue()
 
 
@@ -60,10 +67,12 @@ def _section(e: Estimator) -> str:
     treatment = {"any": "binary or continuous", None: "none"}.get(e.treatment, e.treatment)
     lines = [
         f"## {e.name}", "", f"{e.title}. Estimands: {', '.join(e.estimands)}. Source: {e.source}.", "",
-        f"- Needs: {_listed(e.needs)}. Treatment: {treatment}. Reads {READS[e.reads]}.",
+        f"- Needs: {_listed(e.needs)}{_at_least_one(e.either)}. Treatment: {treatment}. Reads {READS[e.reads]}.",
+        *([f"- Runs only in studies of the design {_listed(e.designs)}."] if e.designs else []),
         f"- Assumes: {e.assumptions}.", f"- Not when: {e.when_not}.",
         f"- Sampling weights: {yes_no[e.weights]}. Clusters: {yes_no[e.clusters]}. "
-        f"Above the study's `row_budget`: {'streams' if e.streams else 'refuses'}.", "",
+        f"Above the study's `row_budget`: {'streams' if e.streams else 'refuses'}.",
+        *([_beside(e)] if e.name in BESIDE else []), "",
     ]  # fmt: skip
     if e.options:
         lines += ["| option | default | allowed | meaning |", "|---|---|---|---|"]
@@ -73,6 +82,15 @@ def _section(e: Estimator) -> str:
         ]
         lines.append("")
     return "\n".join(lines)
+
+
+def _at_least_one(roles: tuple[str, ...]) -> str:
+    return f", and {' or '.join(f'`{role}`' for role in roles)}" if roles else ""
+
+
+def _beside(e: Estimator) -> str:
+    why = "the naive contrast" if e.name in NAIVE else "what hidden confounders would change"
+    return f"- Stands beside the answers: it shows {why} and does not count in their consensus."
 
 
 def _listed(names: tuple[str, ...]) -> str:

@@ -47,13 +47,15 @@ def assemble(
     columns = warehouse.read(units, study.columns(), keys, study.name)
     contracts.check(study, columns)
     needed = [study.unit, study.running] if by_running and study.running else None
+    every = columns
     columns, dropped = contracts.complete_rows(study, columns, needed)
     contracts.check(study, columns)
+    gaps = contracts.rows_with_gaps(study, every) if dropped and study.time else None
     if study.time and study.cross_section is not None:
         contracts.check_cross_section(study, bool((columns[study.time] == study.cross_section).any()))
     first = study.decision.primary
     network = None if study.edges is None or edges is None else warehouse.read_edges(edges, study.name)
-    return Problem(study, first, "default", study.options_for(first), columns, edges=network), dropped
+    return Problem(study, first, "default", study.options_for(first), columns, edges=network, gaps=gaps), dropped
 
 
 def _warehouse(units: Any, session: Any, study: Study) -> Any:

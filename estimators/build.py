@@ -176,7 +176,7 @@ def _runs(problem: Any, estimator: Estimator, gates: list[Any], dropped: int) ->
             for estimand in estimator.estimands:
                 started = time.perf_counter()
                 result = _run(problem.for_run(estimator.name, specification), estimator, estimand, gates)
-                if dropped:
+                if dropped and estimator.reads != "panel_with_gaps":
                     result = _with_dropped(result, dropped, is_panel=study.time is not None)
                 yield _rows(study, estimator.name, specification, result, time.perf_counter() - started)
 
@@ -250,7 +250,7 @@ def _with_sensitivity(problem: Any, result: Result) -> Result:
 
 def _is_analysed(problem: Any, estimator: Estimator) -> bool:
     # A panel is compared within units: what least squares of all its rows could hide says nothing of that.
-    of_units = estimator.treatment is not None and estimator.reads != "panel"
+    of_units = estimator.treatment is not None and not estimator.reads.startswith("panel")
     return estimator.name not in NAIVE and of_units and problem.specification == "default"
 
 

@@ -128,7 +128,8 @@ def check_facts(study: Study, facts: Facts) -> None:
 def needed_columns(study: Study) -> list[str]:
     """Columns in which a NULL makes a row incomplete."""
     # A unit that is never treated has no cohort: there, NULL is an answer and not a gap.
-    return [name for name in study.columns() if name != study.cohort]
+    optional = {study.cohort, *study.optional_columns()}
+    return [name for name in study.columns() if name not in optional]
 
 
 def nothing_left(study: Study) -> StudyError:
@@ -152,6 +153,17 @@ def complete_rows(study: Study, columns: Columns, needed: list[str] | None = Non
     if not keep.any():
         raise nothing_left(study)
     return {name: values[keep] for name, values in columns.items()}, int((~keep).sum())
+
+
+def rows_with_gaps(study: Study, columns: Columns) -> Columns:
+    """The rows that lack at most an outcome, a treatment or a number of a covariate.
+
+    A panel estimator that compares histories must tell a row without an outcome from no row at all.
+    """
+    gaps = {study.outcome, study.treatment} | {name for term in study.terms() for name in columns_of(term)}
+    asked = [name for name in needed_columns(study) if name not in gaps or columns[name].dtype == object]
+    keep = ~np.any([is_missing(columns[name]) for name in asked], axis=0)
+    return {name: values[keep] for name, values in columns.items()}
 
 
 def roles(study: Study) -> list[tuple[str, str, bool]]:

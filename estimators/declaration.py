@@ -26,13 +26,13 @@ _NUMBER_KEYS = (
     "cutoff", "allocation", "value_per_unit", "cost_per_unit", "intervention_time", "cross_section",
 )  # fmt: skip
 _DECISION_KEYS = ("primary", "estimand", "term", "specification", "desired_direction", "minimum_effect")
-_NUMBER_LISTS = ("doses",)  # options of estimators that list numbers; other lists are of terms
-_SHARED_OPTIONS = ("propensity", "outcome", "folds")
+_NUMBER_LISTS = ("doses", "gammas")  # options of estimators that list numbers; other lists are of terms
+_SHARED_OPTIONS = ("propensity", "outcome", "folds", "repeats")
 
 _KNOWN_KEYS = (
     "design", *_TEXT_KEYS, *_COLUMN_ROLES, *_LIST_ROLES, *_NUMBER_KEYS,
-    "missing", "benchmark_covariates", "decision", "options", "specifications", "seed", "folds", "row_budget",
-    "a_a_test",
+    "missing", "benchmark_covariates", "decision", "options", "specifications", "seed", "folds", "repeats",
+    "row_budget", "a_a_test",
 )  # fmt: skip
 
 
@@ -76,7 +76,7 @@ class Declaration:
         for key in _NUMBER_KEYS:
             if self.block.get(key) is not None:
                 values[key] = self._number(key, self.block[key])
-        for key in ("seed", "folds", "row_budget"):
+        for key in ("seed", "folds", "repeats", "row_budget"):
             if self.block.get(key) is not None:
                 values[key] = self._whole(key, self.block[key])
         for key in ("question", "outcome"):
@@ -148,6 +148,8 @@ class Declaration:
                 out[key] = self._model(key, value, where)
             elif key == "folds":
                 out[key] = self._folds(f"{where}.{key}", self._whole(f"{where}.{key}", value))
+            elif key == "repeats":
+                out[key] = self._repeats(f"{where}.{key}", self._whole(f"{where}.{key}", value))
             elif key in BY_NAME:
                 out[key] = self._own(key, value, where)
             else:
@@ -157,6 +159,11 @@ class Declaration:
     def _folds(self, where: str, value: int) -> int:
         if value < 1:
             raise self._error(f"{where} must be at least 1, not {value}", "1 means no cross-fitting")
+        return value
+
+    def _repeats(self, where: str, value: int) -> int:
+        if value < 1:
+            raise self._error(f"{where} must be at least 1, not {value}", "It is how often the sample is split anew")
         return value
 
     def _model(self, key: str, value: Any, where: str) -> dict[str, Any]:
@@ -247,7 +254,13 @@ class Declaration:
             if not study.has(role):
                 mend = f"Add `{role}:` to the study block or choose another primary"
                 raise self._error(f"{study.decision.primary} needs the role '{role}', which is not declared", mend)
+        either = BY_NAME[study.decision.primary].either
+        if either and not any(study.has(role) for role in either):
+            mend = f"Declare one of: {', '.join(either)}"
+            raise self._error(f"{study.decision.primary} needs one of several roles, and none is declared", mend)
         self._folds("folds", study.folds)
+        if study.repeats is not None:
+            self._repeats("repeats", study.repeats)
         if study.row_budget < 1:
             raise self._error(f"row_budget must be at least 1, not {study.row_budget}", "It is a number of rows")
         self._check_overlap(study)

@@ -7,6 +7,9 @@ from typing import Any
 
 Row = Mapping[str, Any]
 
+# What a policy is worth is asked of all units: it stands or falls with the effect on them.
+JUDGED_AS = {"policy_value": "ATE"}
+
 
 def blocking(gates: Iterable[Row], estimator: str, estimand: str) -> list[Row]:
     """The failed gates that forbid this estimator for this estimand.
@@ -16,8 +19,9 @@ def blocking(gates: Iterable[Row], estimator: str, estimand: str) -> list[Row]:
     that forbids. A NULL ``is_passing`` fails, and a NULL ``blocks`` blocks.
     """
     decisive: dict[tuple[Any, Any], Row] = {}
+    asked = JUDGED_AS.get(estimand, estimand)
     for row in gates:
-        if row["estimator"] in (None, estimator) and row["estimand"] in (None, estimand):
+        if row["estimator"] in (None, estimator) and row["estimand"] in (None, asked):
             key = (row["gate"], row["subject"])
             if key not in decisive or _rank(row) > _rank(decisive[key]):
                 decisive[key] = row

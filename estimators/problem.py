@@ -12,6 +12,7 @@ import numpy as np
 from .contracts import treatment_kind
 from .errors import Refusal
 from .folds import md5_folds
+from .learned import learned_nuisances
 from .nuisance import BinaryFit, crossfit_propensity, fit_binary, outcome_regressions
 from .registry import BY_NAME
 from .study import Options, Study
@@ -46,6 +47,9 @@ class Problem:
         Labels of units, where the study declares a network.
     views : dict
         The rows and the cache of each kind of estimator (`Estimator.reads`), shared by all runs.
+    gaps : mapping of name to ndarray of shape (m,), optional
+        The rows with those that lack an outcome, a treatment or a covariate (NaN), where ``missing: drop`` has left
+        such rows out of ``columns``: for estimators that read ``panel_with_gaps``.
     """
 
     study: Study
@@ -56,6 +60,7 @@ class Problem:
     cache: dict[Hashable, Any] = field(default_factory=dict)
     edges: Columns | None = None
     views: dict[str, tuple[Columns, dict[Hashable, Any]]] = field(default_factory=dict)
+    gaps: Columns | None = None
 
     def for_run(self, estimator: str, specification: str) -> Problem:
         """The rows that another estimator reads, and the cache of all that read them."""
@@ -67,9 +72,13 @@ class Problem:
 
     def _view(self, reads: str) -> tuple[Columns, dict[Hashable, Any]]:
         every = self.views.setdefault("all", (self.columns, self.cache))
+        if reads == "panel_with_gaps" and self.gaps is None:
+            reads = "panel"
         if reads not in self.views:
-            keep = rows_read(self.study, every[0], reads)
-            self.views[reads] = every if keep is None else ({k: v[keep] for k, v in every[0].items()}, {})
+            rows = self.gaps if reads == "panel_with_gaps" and self.gaps is not None else every[0]
+            keep = rows_read(self.study, rows, reads)
+            same = rows if keep is None else {k: v[keep] for k, v in rows.items()}
+            self.views[reads] = every if same is every[0] else (same, {})
         return self.views[reads]
 
     @property
@@ -149,22 +158,26 @@ class Problem:
             self.cache[key] = fit_binary(self.t, x.values, x.names, self.options.propensity.link, self.weights)
         return self.cache[key]
 
-    def folds(self) -> np.ndarray:
-        """The fold of each unit (of each cluster, where one is declared): shape (n,).
+    def folds(self, repeat: int = 0) -> np.ndarray:
+        """The fold of each unit (of each cluster, where one is declared): shape (n,); split ``repeat`` has its own.
 
         Refuses where several folds are asked and all units fall into one: nothing would be cross-fitted.
         """
-        key = ("folds", self.options.folds)
-        if key not in self.cache and self.study.fold is not None and self.options.folds == self.study.folds:
+        key = ("folds", self.options.folds, repeat)
+        if key not in self.cache and self.folds_are_declared() and self.study.fold is not None:
             self.cache[key] = declared_folds(self.columns[self.study.fold], self.options.folds, self.study.fold)
         if key not in self.cache:
             ids = self.columns[self.study.unit] if self.cluster is None else self.cluster
-            folds = md5_folds((_label(i) for i in ids), self.options.folds, self.study.seed)
+            folds = md5_folds((_label(i) for i in ids), self.options.folds, self.study.seed + repeat)
             if self.options.folds > 1 and np.ptp(folds) == 0:
                 reason = f"all units fall into one of {self.options.folds} folds, so nothing can be cross-fitted"
                 raise Refusal(reason, "Declare another seed, or `folds: 1`")
             self.cache[key] = folds
         return self.cache[key]
+
+    def folds_are_declared(self) -> bool:
+        """Whether a declared column holds the folds, so that there is one split only."""
+        return self.study.fold is not None and self.options.folds == self.study.folds
 
     def products(self) -> tuple[int, ...] | None:
         """Columns of the outcome matrix that the treatment multiplies; None where each arm has its own fit."""
@@ -181,11 +194,13 @@ class Problem:
             raise Refusal(reason, "Add it to their list, or drop it from interactions")
         return tuple(names.index(name) for name in wanted)
 
-    def nuisances(self) -> Nuisances:
-        """Cross-fitted propensities and outcome regressions."""
-        key = nuisance_key(self.options)
+    def nuisances(self, repeat: int = 0) -> Nuisances:
+        """Cross-fitted propensities and outcome regressions of one split, by the learner of the options."""
+        key = nuisance_key(self.options, repeat)
+        if key not in self.cache and self.options.learner != "linear":
+            self.cache[key] = Nuisances(self.folds(repeat), *learned_nuisances(self, repeat))
         if key not in self.cache:
-            fold = self.folds()
+            fold = self.folds(repeat)
             xp, xo = self.matrix(self.options.propensity.covariates), self.matrix(self.options.outcome.covariates)
             link = self.options.propensity.link
             if self.options.folds == 1:
@@ -200,7 +215,7 @@ class Problem:
 def rows_read(study: Study, columns: Columns, reads: str) -> np.ndarray | None:
     """The rows that a kind of estimator reads (`Estimator.reads`): shape (n,), boolean; None for all."""
     keep = np.ones(len(columns[study.unit]), dtype=bool)
-    if study.time and reads != "panel":
+    if study.time and not reads.startswith("panel"):
         times = columns[study.time]
         keep &= times == (times.max() if study.cross_section is None else study.cross_section)
     if study.sample and reads != "populations":
@@ -219,9 +234,9 @@ def declared_folds(values: np.ndarray, n_folds: int, name: str) -> np.ndarray:
     return folds
 
 
-def nuisance_key(options: Options) -> Hashable:
+def nuisance_key(options: Options, repeat: int = 0) -> Hashable:
     """What the cross-fitted nuisances depend on."""
-    return ("nuisances", options.propensity, options.outcome, options.folds)
+    return ("nuisances", options.learner, options.propensity, options.outcome, options.folds, repeat)
 
 
 def _label(value: Any) -> str:

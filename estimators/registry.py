@@ -2,108 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
-import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from .entry import Estimator, Option
 
-if TYPE_CHECKING:
-    from .problem import Problem
-    from .result import Result
-    from .study import Study
-
-
-@dataclass(frozen=True)
-class Option:
-    """One option of an estimator: its default, the values that it may take (or their type) and what it does."""
-
-    default: Any
-    allowed: tuple[Any, ...] | type | tuple[type, ...]
-    meaning: str
-
-    def accepts(self, value: Any) -> bool:
-        """Whether the value may stand for this option (None only where it is the default)."""
-        if value is None:
-            return self.default is None
-        if isinstance(self.allowed, tuple) and not all(isinstance(a, type) for a in self.allowed):
-            return any(value == a and isinstance(value, bool) == isinstance(a, bool) for a in self.allowed)
-        if isinstance(value, float) and not math.isfinite(value):
-            return False
-        kinds = self.allowed if isinstance(self.allowed, tuple) else (self.allowed,)
-        if isinstance(value, bool) and bool not in kinds:
-            return False
-        return isinstance(value, (*kinds, int) if float in kinds else kinds)  # type: ignore[arg-type]
-
-    def describe(self) -> str:
-        """The allowed values in words."""
-        if isinstance(self.allowed, tuple) and not all(isinstance(a, type) for a in self.allowed):
-            return ", ".join(str(a) for a in self.allowed)
-        kinds = self.allowed if isinstance(self.allowed, tuple) else (self.allowed,)
-        return " or ".join(k.__name__ for k in kinds)  # type: ignore[union-attr]
-
-
-@dataclass(frozen=True)
-class Estimator:
-    """One estimator of the catalogue.
-
-    Attributes
-    ----------
-    name : str
-        Value of ``estimates.estimator``.
-    where : str
-        ``module:function`` below the package; imported when it first runs, because imports are part of speed.
-    needs : tuple of str
-        Roles that must be declared.
-    treatment : str or None
-        ``binary`` or ``continuous`` where it asks for one kind, ``any`` for either, None where it reads no treatment.
-    estimands : tuple of str
-        Each is one run.
-    options : mapping of str to Option
-    weights : bool
-        Whether a declared ``weight`` is used; otherwise the estimator refuses weighted studies.
-    clusters : bool
-        Whether a declared ``cluster`` is used; otherwise the estimator refuses clustered studies.
-    streams : bool
-        Whether it also runs on more rows than fit in memory; otherwise it refuses studies above their row budget.
-    reads : str
-        ``units``: one row a unit, those of the study's own population (``sample`` 1) in the period ``cross_section``
-        (default the last). ``panel``: every period. ``populations``: one row a unit, of the target population too.
-    """
-
-    name: str
-    where: str
-    title: str
-    needs: tuple[str, ...]
-    treatment: str | None
-    estimands: tuple[str, ...]
-    assumptions: str
-    when_not: str
-    source: str
-    options: dict[str, Option] = field(default_factory=dict)
-    weights: bool = True
-    clusters: bool = True
-    streams: bool = False
-    reads: str = "units"
-
-    def load(self) -> Callable[[Problem, str], Result]:
-        """The function that estimates: (problem, estimand) to a Result."""
-        module, function = self.where.split(":")
-        return getattr(importlib.import_module(f"estimators.{module}"), function)
-
-    def load_streamed(self) -> Callable[[Any, str], Result]:
-        """Its namesake for studies above their row budget: ``estimators.streamed.<name>:<name>``."""
-        return getattr(importlib.import_module(f"estimators.streamed.{self.name}"), self.name)
-
-    def suits(self, study: Study, treatment_kind: str | None) -> bool:
-        """Whether the study's roles allow it. ``treatment_kind`` is binary, continuous or None."""
-        if any(not study.has(role) for role in self.needs):
-            return False
-        return self.treatment in (None, treatment_kind) or (self.treatment == "any" and treatment_kind is not None)
-
+__all__ = ["BESIDE", "BY_NAME", "ESTIMATORS", "NAIVE", "Estimator", "Option"]
 
 _OLS_VARIANCES = ("classical", "HC0", "HC1", "HC2", "HC3")
 _COVARIATES = Option(None, (list, tuple), "terms in place of the study's covariates")
+_LEARNER = Option(
+    "linear", ("linear", "lasso", "boosting", "forest", "best"),
+    "of the nuisances; best: linear, lasso or boosting, each by the smallest out-of-fold loss",
+)  # fmt: skip
 _SELECTION = "no unmeasured confounding given the covariates; overlap; no interference"
 
 ESTIMATORS: tuple[Estimator, ...] = (
@@ -136,8 +44,11 @@ ESTIMATORS: tuple[Estimator, ...] = (
         "ipw", "selection_on_observables.ipw:ipw", "Inverse probability weighting",
         ("outcome", "treatment", "covariates"), "binary", ("ATE", "ATT", "ATO"),
         _SELECTION + "; the propensity model is right", "propensities come near 0 or 1",
-        "Robins et al. 2000; Li et al. 2018",
-        {"variance": Option("stacked", ("stacked", "fixed_weights"), "stacked counts the propensity's estimation"),
+        "Robins et al. 2000; Li et al. 2018; Hainmueller 2012",
+        {"method": Option("propensity", ("propensity", "entropy"),
+                          "entropy: weights that balance the propensity's covariates exactly; ATE and ATT only"),
+         "moments": Option(1, (1, 2), "of entropy: 2 balances squares too"),
+         "variance": Option("stacked", ("stacked", "fixed_weights"), "stacked counts the weights' estimation"),
          "trim": Option(0.0, float, "units with propensity outside [trim, 1 - trim] are left out and counted")},
         streams=True,
     ),
@@ -164,10 +75,13 @@ ESTIMATORS: tuple[Estimator, ...] = (
     ),
     Estimator(
         "ope", "selection_on_observables.ope:ope", "Doubly robust (AIPW)",
-        ("outcome", "treatment", "covariates"), "binary", ("ATE", "ATT"),
+        ("outcome", "treatment", "covariates"), "binary", ("ATE", "ATT", "policy_value"),
         _SELECTION + "; either the propensity or the outcome model is right", "propensities come near 0 or 1",
         "Robins, Rotnitzky & Zhao 1994; Chernozhukov et al. 2018",
-        {"clip": Option(0.01, float, "propensities are held inside [clip, 1 - clip] and the clipped counted")},
+        {"clip": Option(0.01, float, "propensities are held inside [clip, 1 - clip] and the clipped counted"),
+         "learner": _LEARNER,
+         "policy_threshold": Option(None, float, "gain in the outcome above which the threshold policy treats; default "
+                                    "cost_per_unit / value_per_unit, 0 without them")},
         streams=True,
     ),
     Estimator(
@@ -176,8 +90,7 @@ ESTIMATORS: tuple[Estimator, ...] = (
         _SELECTION + "; one effect for all, or read as a variance-weighted average",
         "the effect varies with the propensity and its average is what matters",
         "Chernozhukov et al. 2018",
-        {"learner": Option("linear", ("linear", "lasso", "boosting", "best"), "best: the smallest out-of-fold loss"),
-         "covariates": _COVARIATES},
+        {"learner": _LEARNER, "covariates": _COVARIATES},
         streams=True,
     ),
     Estimator(
@@ -204,12 +117,16 @@ ESTIMATORS: tuple[Estimator, ...] = (
         ("outcome", "running", "cutoff"), None, ("LATE",),
         "units cannot choose their side of the cutoff exactly; outcomes are smooth there",
         "the running variable is manipulated: see the density gate", "Calonico, Cattaneo & Titiunik 2014",
-        {"order": Option(1, (1, 2), "degree of the local polynomial"),
+        {"model": Option("local", ("local", "parametric"), "parametric: least squares of all rows (in the bandwidth)"),
+         "order": Option(1, (1, 2), "degree of the polynomial"),
          "kernel": Option("triangular", ("triangular", "epanechnikov", "uniform"), "weights inside the bandwidth"),
          "bandwidth": Option(None, float, "in units of the running variable; default MSE-optimal"),
          "treatment": Option("declared", ("declared", "side"),
                               "side: what begins at the cutoff, whatever treatment the study declares"),
          "donut": Option(0.0, float, "units closer to the cutoff than this are left out"),
+         "interacted": Option(True, (True, False), "of a parametric model: whether each side has its own slopes"),
+         "variance": Option("HC1", ("HC0", "HC1", "HC2", "HC3"), "of a parametric model; a declared cluster overrides"),
+         "checks": Option(False, (True, False), "placebo cutoffs and other bandwidths, as diagnostics and a curve"),
          "covariates": _COVARIATES},
         weights=False, streams=True,
     ),
@@ -221,16 +138,36 @@ ESTIMATORS: tuple[Estimator, ...] = (
         {"control_group": Option("never_treated", ("never_treated", "not_yet_treated"), "who stands for no treatment"),
          "method": Option("dr", ("dr", "reg", "ipw"), "how covariates enter"),
          "covariates": _COVARIATES,
-         "bootstrap": Option(1000, int, "multiplier draws behind the simultaneous band")},
+         "bootstrap": Option(1000, int, "multiplier draws behind the simultaneous band"),
+         "honest": Option(True, (True, False), "robust intervals of Rambachan and Roth, and where they break down")},
         weights=False, streams=True, reads="panel",
     ),
     Estimator(
         "synthetic_control", "panel.synthetic_control:synthetic_control", "Synthetic control",
         ("outcome", "unit", "time", "cohort"), None, ("ATT",),
         "a weighted average of donors would have followed the treated unit", "the pre-period fit is poor",
-        "Abadie, Diamond & Hainmueller 2010",
-        {"placebo_rmspe_multiple": Option(None, float, "placebos fitted worse than this multiple are left out")},
-        weights=False, clusters=False, reads="panel",
+        "Abadie, Diamond & Hainmueller 2010; Ben-Michael, Feller & Rothstein 2021",
+        {"method": Option("simplex", ("simplex", "augmented"), "augmented: a ridge takes off what the simplex leaves"),
+         "predictors": Option(None, dict, "column to a period, `first to last`, or a list of these; default: the "
+                              "outcome in every period before treatment"),
+         "several": Option("average", ("average", "each"), "treated units: one synthetic control of their average, or "
+                           "of each"),
+         "placebo_draws": Option(199, int, "sets of donors drawn as placebos of several treated units"),
+         "placebo_rmspe_multiple": Option(None, float, "placebos fitted worse than this multiple are left out"),
+         "conformal": Option("periods", ("periods", "average", "none"), "permutation intervals: of every period too, "
+                             "of the average effect alone, or none")},
+        weights=False, reads="panel",
+    ),
+    Estimator(
+        "synthetic_did", "panel.synthetic_did:synthetic_did", "Synthetic difference-in-differences",
+        ("outcome", "unit", "time", "cohort"), None, ("ATT",),
+        "weighted donors would have moved in parallel with the treated; what treats is unrelated to later shocks",
+        "a handful of periods or donors: the weights then match noise", "Arkhangelsky et al. 2021",
+        {"method": Option("synthetic_did", ("synthetic_did", "synthetic_control", "did"), "the weights: of donors and "
+                          "periods, of donors without a shift in level, or equal"),
+         "variance": Option("auto", ("auto", "placebo", "jackknife"), "auto: jackknife from ten treated units on"),
+         "placebo_draws": Option(200, int, "sets of donors drawn as placebos of several treated units")},
+        weights=False, reads="panel",
     ),
     Estimator(
         "transportability", "transport.transportability:transportability", "Transportability",
@@ -335,7 +272,7 @@ ESTIMATORS: tuple[Estimator, ...] = (
                             "units drawn with their weights; given the treatments; with the sampling of starts"),
          "bootstrap": Option(1000, int, "draws"),
          "covariates": _COVARIATES},
-        weights=False, reads="panel",
+        weights=False, reads="panel_with_gaps",
     ),
     Estimator(
         "cate", "heterogeneity.cate:cate", "Heterogeneous effects",
@@ -346,8 +283,97 @@ ESTIMATORS: tuple[Estimator, ...] = (
         {"learner": Option("linear", ("linear", "boosting", "best"), "base of the S, T, X and DR learners; best: both"),
          "clip": Option(0.01, float, "propensities are held inside [clip, 1 - clip] and the clipped counted")},
     ),
+    Estimator(
+        "twfe", "panel.twfe:twfe", "Two-way fixed effects",
+        ("outcome", "unit", "time"), None, ("ATT",),
+        "without treatment, groups would have moved in parallel; the effect is the same for all, at all times",
+        "treatment starts at different times and its effect varies: see the weights; then read did",
+        "Goodman-Bacon 2021; de Chaisemartin & D'Haultfœuille 2020",
+        {"variance": Option("robust", ("robust", "classical"),
+                            "robust: clustered by unit, or by the declared cluster; HC1 in cross-sections"),
+         "covariates": _COVARIATES},
+        reads="panel", either=("cohort", "treatment"),
+    ),
+    Estimator(
+        "causal_forest", "heterogeneity.causal_forest:causal_forest", "Causal forest",
+        ("outcome", "treatment", "covariates"), "any", ("ATE", "ATT"),
+        _SELECTION + "; either the propensity or the outcome model is right",
+        "propensities come near 0 or 1; fewer than some hundred units",
+        "Wager & Athey 2018; Athey, Tibshirani & Wager 2019",
+        {"n_estimators": Option(200, int, "trees, a multiple of 4; more narrow the intervals of single units"),
+         "learner": _LEARNER,
+         "clip": Option(0.01, float, "propensities are held inside [clip, 1 - clip] and the clipped counted")},
+    ),
+    Estimator(
+        "ipwra", "selection_on_observables.ipwra:ipwra", "Weighted regression adjustment",
+        ("outcome", "treatment", "covariates"), "binary", ("ATE", "ATT"),
+        _SELECTION + "; either the propensity or the outcome model is right", "propensities come near 0 or 1",
+        "Wooldridge 2007; Robins et al. 2007",
+        {"variance": Option("stacked", ("stacked", "fixed_weights"), "stacked counts the propensity's estimation")},
+    ),
+    Estimator(
+        "sensitivity", "sensitivity.sensitivity:sensitivity", "Sensitivity to hidden confounding",
+        ("outcome", "treatment", "covariates"), "any", ("ATE",),
+        "the overall row: no unmeasured confounding given the covariates, and a linear outcome; the others say what "
+        "hidden confounders of a stated strength would leave of it",
+        "treatment was randomised, or another design than adjustment identifies the effect",
+        "Cinelli & Hazlett 2020; Oster 2019; Rosenbaum 2002; VanderWeele & Ding 2017",
+        {"variance": Option("HC1", _OLS_VARIANCES, "heteroskedasticity-robust unless classical"),
+         "r2_max": Option(None, float, "R2 of a regression with all confounders; default 1.3 times the observed"),
+         "caliper": Option(0.2, float, "largest distance in a matched pair, in standard deviations of the propensity"),
+         "gammas": Option(None, (list, tuple), "odds of hidden bias that are told; default 1, 1.5, 2 and 3"),
+         "covariates": _COVARIATES},
+        designs=("observational",),
+    ),
+    Estimator(
+        "iivm", "instruments.iivm:iivm", "Interactive instrumental variables",
+        ("outcome", "treatment", "instruments", "covariates"), "binary", ("LATE",),
+        "given the covariates the instrument is as good as random, acts on the outcome through the treatment alone, "
+        "and moves nobody away from it",
+        "the instrument is weak, or its propensities come near 0 or 1", "Chernozhukov et al. 2018; Frölich 2007",
+        {"learner": _LEARNER,
+         "clip": Option(0.01, float, "the instrument's propensities are held inside [clip, 1 - clip]"),
+         "always_takers": Option(None, (True, False), "whether some take the treatment with the instrument at 0; "
+                                 "default as the rows show"),
+         "never_takers": Option(None, (True, False), "whether some do not with the instrument at 1; default likewise"),
+         "instruments": Option(None, (list, tuple), "one column in place of the study's instruments"),
+         "covariates": _COVARIATES},
+    ),
+    Estimator(
+        "policy_value", "selection_on_observables.bandit:policy_value", "Off-policy values of logged decisions",
+        ("outcome", "arms", "logged_propensity"), None, ("policy_value",),
+        "the log holds the true probability of each logged action, and every action that the policy may take was "
+        "possible in the log",
+        "few logged actions carry most of the weight: see the effective sample size and the tail",
+        "Dudík, Langford & Li 2011; Swaminathan & Joachims 2015; Wang, Agarwal & Dudík 2017",
+        {"evaluated_policy": Option(None, (list, tuple), "the column with the policy's probability of the logged "
+                                    "action, or one column an action, in the order of the sorted actions"),
+         "method": Option(None, ("ips", "snips", "dr", "switch_dr"), "what `overall` is; default dr with covariates, "
+                          "snips without"),
+         "learner": _LEARNER,
+         "switch": Option(None, float, "weight above which switch_dr trusts the outcome model; default by smallest "
+                          "estimated error"),
+         "inference": Option("influence_function", ("influence_function", "bootstrap"), "bootstrap: of pairs (of "
+                             "clusters), percentiles"),
+         "bootstrap": Option(1000, int, "draws"),
+         "covariates": _COVARIATES},
+    ),
+    Estimator(
+        "tvce_panel", "selection_on_observables.tvce_panel:tvce_panel", "Double machine learning within units",
+        ("outcome", "treatment", "unit", "time", "covariates"), "any", ("ATE",),
+        "no unmeasured confounding that varies within units, given the covariates of the same period; neither treatment "
+        "nor covariates answer to earlier outcomes; one effect for all",
+        "treatment lasts once begun and its effect grows: read did; or the treatment answers to past outcomes",
+        "Clarke & Polselli 2025; Chernozhukov et al. 2018",
+        {"learner": Option("linear", ("linear", "lasso", "boosting", "best"),
+                           "of the nuisances within units; best: each by the smallest out-of-fold loss"),
+         "covariates": _COVARIATES},
+        reads="panel",
+    ),
 )  # fmt: skip
 
-NAIVE = ("difference_in_means", "ols")
+# The contrast that ignores confounding, and what stands beside the answers and is none itself.
+NAIVE = ("difference_in_means", "ols", "twfe")
+BESIDE = (*NAIVE, "sensitivity")
 
 BY_NAME: dict[str, Estimator] = {e.name: e for e in ESTIMATORS}

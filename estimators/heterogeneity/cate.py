@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ..errors import Refusal
 from ..estimates import made
-from ..inference import joint_wald, standard_error, wald
+from ..inference import joint_wald
 from ..laws import normal_tail
 from ..linear import covariance, fit_ols
 from ..problem import Problem
 from ..result import Diagnostic, Estimate, Result
 from ..sample import counts, reference_df, regression_variance
 from ..selection_on_observables.ope import clipped, ope, scores
-from ..terms import columns_of
-from .groups import average, groups, holm, too_few
+from .group_rows import check_modifiers, group_rows, score_row
 from .metalearners import material
 from .pictures import distribution, pictures
 from .ranking import GROUPS, Ranked, autoc, calibration, gates, ranked
@@ -50,7 +47,8 @@ def cate(problem: Problem, estimand: str) -> Result:
     Diagnostics: ope's; ``dr_loss`` of each learner and of a ``constant``; ``learner_used`` (folds ranked by it) and
     ``learner_best``; ``blp_joint_p``; ``group_contrast`` of each group less its modifier's first, and
     ``group_contrast_p_holm``; ``modifier_without_groups``; ``clan``: modifier means in the least and most affected
-    fifth. Curves: ``uplift``, ``qini``, ``gates``, ``cate_distribution``.
+    fifth; ``ranked_share``, the part of the weight that has ranks. Curves: ``uplift``, ``qini``, ``gates``,
+    ``cate_distribution``.
 
     Raises
     ------
@@ -63,11 +61,11 @@ def cate(problem: Problem, estimand: str) -> Result:
     Semenova & Chernozhukov 2021; Chernozhukov, Demirer, Duflo & Fernández-Val 2020; Künzel et al. 2019; Kennedy 2023;
     Yadlowsky et al. 2021; Wager 2024.
     """
-    _check_modifiers(problem)
+    check_modifiers(problem)
     whole = ope(problem, estimand)
     psi = scores(problem, estimand)
     blp, blp_notes = _linear_predictor(problem, estimand, psi)
-    by_group, group_notes = _groups(problem, estimand, psi)
+    by_group, group_notes = group_rows(problem, estimand, psi)
     rows, notes = [*whole.estimates, *blp, *by_group], [*whole.diagnostics, *blp_notes, *group_notes]
     m = material(problem, clipped(problem), psi)
     try:
@@ -77,18 +75,8 @@ def cate(problem: Problem, estimand: str) -> Result:
         rows += [Estimate(estimand, term, status=refusal.status, status_reason=reason) for term in RANKED_TERMS]
         return Result(tuple(rows), tuple(notes))
     rows += _ranked_rows(problem, estimand, r)
+    notes.append(Diagnostic("ranked_share", "overall", float(r.w.sum() / problem.w.sum())))
     return Result(tuple(rows), (*notes, *_learners(r), *_clan(problem, r)), (*pictures(r), *distribution(m, r.best)))
-
-
-def _check_modifiers(problem: Problem) -> None:
-    """Outside experiments E[ψ | V] is the effect given V only if the models hold V."""
-    options, study = problem.options, problem.study
-    held = {c for term in (*options.propensity.covariates, *options.outcome.covariates) for c in columns_of(term)}
-    for term in study.effect_modifiers:
-        for name in columns_of(term):
-            if name not in held and study.design != "experiment":
-                reason = f"the effect modifier '{name}' is not among the covariates"
-                raise Refusal(reason, "Add it to them: groups by it may differ in confounders", "not_identified")
 
 
 def _linear_predictor(problem: Problem, estimand: str, psi: np.ndarray) -> tuple[list[Estimate], list[Diagnostic]]:
@@ -112,55 +100,6 @@ def _linear_predictor(problem: Problem, estimand: str, psi: np.ndarray) -> tuple
     return rows, notes + [Diagnostic("modifier_dropped", name, None) for name in fit.dropped]
 
 
-def _groups(problem: Problem, estimand: str, psi: np.ndarray) -> tuple[list[Estimate], list[Diagnostic]]:
-    found, without = groups(problem)
-    rows, contrasts, ps = [], [], []
-    first: dict[str, Any] = {}
-    for group in found:
-        reason = too_few(problem, group.inside)
-        if reason is not None:
-            rows.append(Estimate(estimand, group.term, status="refused", status_reason=f"{reason}: join groups"))
-            continue
-        own = average(problem, psi, group.inside)
-        rows.append(_row(problem, estimand, group.term, own.estimate, own.std_error, group.inside))
-        if group.modifier not in first:
-            first[group.modifier] = (group.term, own)
-            continue
-        term, base = first[group.modifier]
-        # Groups share no unit but may share clusters.
-        std_error = _difference_error(problem, own.influence - base.influence)
-        test = wald(own.estimate - base.estimate, std_error)
-        contrasts.append((f"{group.term} - {term}", own.estimate - base.estimate))
-        ps.append(1.0 if test.p_value is None else test.p_value)
-    notes = [Diagnostic("modifier_without_groups", term, None) for term in without]
-    for (subject, difference), p in zip(contrasts, holm(ps), strict=True):
-        notes.append(Diagnostic("group_contrast", subject, difference))
-        notes.append(Diagnostic("group_contrast_p_holm", subject, p, 0.05))
-    return rows, notes
-
-
-def _difference_error(problem: Problem, influence: np.ndarray) -> float:
-    return standard_error(influence, problem.cluster, ddof=0 if problem.cluster is not None else 1)
-
-
-def _variance(problem: Problem) -> str:
-    return "influence_function" if problem.cluster is None else "cluster"
-
-
-def _row(
-    problem: Problem, estimand: str, term: str, estimate: float, std_error: float, keep: np.ndarray, **fields: Any
-) -> Estimate:
-    return made(
-        estimand,
-        estimate,
-        std_error,
-        term=term,
-        variance_estimator=_variance(problem),
-        **counts(problem, keep),
-        **fields,
-    )
-
-
 def _ranked_rows(problem: Problem, estimand: str, r: Ranked) -> list[Estimate]:
     rows, sorted_groups = [], gates(r)
     every = np.zeros(problem.n, dtype=bool)
@@ -169,24 +108,24 @@ def _ranked_rows(problem: Problem, estimand: str, r: Ranked) -> list[Estimate]:
         keep = np.zeros(problem.n, dtype=bool)
         keep[r.rows[sorted_groups.member[:, g] > 0]] = True
         std_error = r.std_error(sorted_groups.influence[:, g])
-        rows.append(_row(problem, estimand, RANKED_TERMS[g], float(sorted_groups.effects[g]), std_error, keep))
+        rows.append(score_row(problem, estimand, RANKED_TERMS[g], float(sorted_groups.effects[g]), std_error, keep))
     spread = sorted_groups.influence[:, -1] - sorted_groups.influence[:, 0]
     difference = float(sorted_groups.effects[-1] - sorted_groups.effects[0])
     rows.append(
-        _row(
+        score_row(
             problem, estimand, f"gates={GROUPS}-1", difference, r.std_error(spread), every,
             contrast="most - least affected fifth",
         )
     )  # fmt: skip
     slope, area = calibration(r), autoc(r)
     rows.append(
-        _row(
+        score_row(
             problem, estimand, "heterogeneity", slope.estimate, slope.std_error, every,
             contrast="a unit of predicted effect",
         )
     )  # fmt: skip
     rows.append(
-        _row(problem, estimand, "rate", area.estimate, area.std_error, every, contrast="ranked first - average")
+        score_row(problem, estimand, "rate", area.estimate, area.std_error, every, contrast="ranked first - average")
     )
     return rows
 

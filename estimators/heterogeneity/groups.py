@@ -107,7 +107,9 @@ def average(problem: Problem, psi: np.ndarray, inside: np.ndarray) -> Average:
 def too_few(problem: Problem, inside: np.ndarray) -> str | None:
     """Why a group has no row, or None."""
     used = inside & (problem.w > 0)
-    for arm, word in ((1, "treated"), (0, "untreated")):
+    if problem.kind != "binary" and used.sum() < 2 * LEAST:
+        return f"{int(used.sum())} units in the group and {2 * LEAST} are needed"
+    for arm, word in ((1, "treated"), (0, "untreated")) if problem.kind == "binary" else ():
         count = int((used & (problem.t == arm)).sum())
         if count < LEAST:
             return f"{count} {word} units in the group and {LEAST} are needed"

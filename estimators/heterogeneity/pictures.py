@@ -60,11 +60,19 @@ def distribution(m: Material, learner: str) -> tuple[CurvePoint, ...]:
         found = predictions(m, folds != k, folds == k, (learner,))
         if learner in found:
             tau[folds == k] = found[learner]
+    return shares(tau, w, learner)
+
+
+def shares(tau: np.ndarray, w: np.ndarray, series: str) -> tuple[CurvePoint, ...]:
+    """``cate_distribution``: the weighted share of units in each of 30 bins of predicted effects; NaN are left out."""
     known = np.isfinite(tau)
     if not known.any() or not w[known].sum() > 0:
         return ()
-    share, edges = np.histogram(tau[known], BINS, weights=w[known] / w[known].sum())
+    low, high = float(tau[known].min()), float(tau[known].max())
+    if high - low <= 1e-12 * max(abs(low), abs(high)):  # one effect, but for rounding
+        low, high = low - 0.5, high + 0.5
+    share, edges = np.histogram(tau[known], BINS, (low, high), weights=w[known] / w[known].sum())
     return tuple(
-        CurvePoint("cate_distribution", learner, float((a + b) / 2), float(y), f"{a:.6g} to {b:.6g}")
+        CurvePoint("cate_distribution", series, float((a + b) / 2), float(y), f"{a:.6g} to {b:.6g}")
         for a, b, y in zip(edges[:-1], edges[1:], share, strict=True)
     )

@@ -72,7 +72,9 @@ def ranked(m: Material, learner: str) -> Ranked:
 
     The learner of a fold is the one whose predictions had the smallest squared distance from the scores in the folds
     before it, so that neither prediction nor choice knows a fold's outcomes. Predictions from all other folds would use
-    each pair of folds both ways, and tests of heterogeneity then reject too often where there is none (Wager 2024).
+    each pair of folds both ways, and tests of heterogeneity then reject too often where there is none (Wager 2024): at
+    5 %, of 100 samples of 1,000 units with one effect for all, 23 by the slope and 16 by the fifths, against 5 and 8
+    here. Even the first fold alone, ranked by all later ones, makes 11 and 10 of them; so it has no ranks.
 
     Raises
     ------

@@ -14,6 +14,7 @@ from ..result import CurvePoint, Diagnostic, Estimate, Result
 from .aggregate import Average, Averages, Shares, averages_of
 from .att_gt import Cell, GroupTime, group_time_effects
 from .frame import label
+from .honest_did import Honest, honest_did
 from .pretrends import LEVEL, pre_trends
 from .sample import Compared, Sample, take_sample
 
@@ -32,13 +33,14 @@ def did(problem: Problem, estimand: str) -> Result:
     Standard errors are analytic, pointwise, from influence values a unit that count the estimation of cohort shares,
     propensities and outcome regressions; with a declared cluster (at or above the unit) they are summed by cluster.
     Curve ``event_study`` carries both the pointwise interval and a simultaneous band by the multiplier bootstrap,
-    ``att_gt`` the pointwise interval.
+    ``att_gt`` the pointwise interval. Sensitivity rows ``honest_did`` tell how far trends may differ after treatment
+    (`honest_did.honest_did`), with a curve of the same name.
 
     Parameters
     ----------
     problem : Problem
         Roles unit, time, cohort (first treated period; 0 or NULL: never) and outcome; covariates are read in the base
-        period. Options control_group, method, covariates, bootstrap; the propensity's link is the study's.
+        period. Options control_group, method, covariates, bootstrap, honest; the propensity's link is the study's.
     estimand : str
         ATT.
 
@@ -54,13 +56,15 @@ def did(problem: Problem, estimand: str) -> Result:
 
     References
     ----------
-    Callaway & Sant'Anna (2021), Journal of Econometrics 225; Sant'Anna & Zhao (2020), Journal of Econometrics 219.
+    Callaway & Sant'Anna (2021), Journal of Econometrics 225; Sant'Anna & Zhao (2020), Journal of Econometrics 219;
+    Rambachan & Roth (2023), Review of Economic Studies 90.
     """
     sample = take_sample(problem)
     link = problem.options.propensity.link
     effects = group_time_effects(sample, problem.own("control_group"), problem.own("method"), link)
-    found = overall_averages(effects, Shares.of(sample.cohort))
-    return assembled(problem, estimand, effects, found, sample, _critical(found, sample, problem))
+    shares = Shares.of(sample.cohort)
+    found = overall_averages(effects, shares)
+    return assembled(problem, estimand, effects, shares, found, sample, _critical(found, sample, problem))
 
 
 def overall_averages(effects: GroupTime, shares: Shares) -> Averages:
@@ -71,15 +75,19 @@ def overall_averages(effects: GroupTime, shares: Shares) -> Averages:
 
 
 def assembled(
-    problem: Problem | Streamed, estimand: str, effects: GroupTime, found: Averages, sample: Compared, critical: float
-) -> Result:
-    """Rows, diagnostics and curves of all effects; ``critical`` is the simultaneous band's value."""
+    problem: Problem | Streamed, estimand: str, effects: GroupTime, shares: Shares, found: Averages, sample: Compared,
+    critical: float,
+) -> Result:  # fmt: skip
+    """Rows, diagnostics, curves and sensitivity of all effects; ``critical`` is the simultaneous band's value."""
     rows = [*found.overall, *found.event_time, *found.cohort, *found.time]
     estimates = [_average_row(estimand, one, sample) for one in rows]
     estimates += [_cell_row(estimand, c, effects.psi[:, k], sample) for k, c in enumerate(effects.cells)]
     diagnostics = _diagnostics(effects, sample, critical, abs(problem.study.decision.minimum_effect))
-    curves = [*_event_study(found, sample, critical), *_att_gt(effects, sample)]
-    return Result(tuple(estimates), diagnostics, tuple(curves))
+    after = tuple(one for one in found.event_time if one.at is not None and one.at >= 0)
+    asked = problem.own("honest")
+    honest = honest_did(effects, shares, after, sample, problem.study.seed) if asked else Honest()
+    curves = [*_event_study(found, sample, critical), *_att_gt(effects, sample), *honest.curves]
+    return Result(tuple(estimates), diagnostics, tuple(curves), honest.rows)
 
 
 def _common(sample: Compared) -> dict[str, Any]:

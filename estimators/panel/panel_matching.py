@@ -59,8 +59,8 @@ def panel_matching(problem: Problem, estimand: str) -> Result:
 
     Periods are counted in their order. A cell that is absent, or lacks the treatment, equals another such cell in the
     same period (``match_missing``) or nothing; starts and controls without an outcome in t − 1 … t + F are left out.
-    With ``missing: drop`` a row that lacks any value is an absent cell. Weights are not supported; a declared
-    cluster must not change within a unit, and is what the bootstrap draws.
+    Rows that lack a value stay under ``missing: drop`` (`Estimator.reads`: ``panel_with_gaps``). Weights are not
+    supported; a declared cluster must not change within a unit, and is what the bootstrap draws.
 
     Options: ``lags`` L, ``leads`` F, ``refinement`` (by default mahalanobis with covariates, none without),
     ``matches``, ``lagged_outcome`` (off: matching on outcomes finds chance highs and lows, which pass), ``current``,
@@ -81,6 +81,9 @@ def panel_matching(problem: Problem, estimand: str) -> Result:
     Imai, Kim & Wang 2021 (AJPS 67, 2023); weights and distances as in R PanelMatch 3.1.
     """
     check_sample(problem)
+    if np.nanmax(problem.y) == np.nanmin(problem.y):
+        reason = f"the outcome '{problem.study.outcome}' is the same in every row that has one"
+        raise Refusal(reason, "Check the outcome in the units")
     _check_options(problem)
     if problem.kind != "binary":
         reason = f"the treatment '{problem.study.treatment}' has values other than 0 and 1"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from .donors import DonorPool, Synthetic, synthetic
+from .donors import FEWEST_DONORS, DonorPool, Synthetic
+from .recipe import Recipe
 
 PERFECT = 1e-8
 
@@ -30,15 +33,42 @@ class PlaceboTest:
     count: int
 
     @property
-    def p_value(self) -> float:
-        """rank / (count + 1)."""
-        return self.rank / (self.count + 1)
+    def p_value(self) -> float | None:
+        """rank / (count + 1); None without placebos."""
+        return self.rank / (self.count + 1) if self.count else None
 
 
-def placebos(pool: DonorPool) -> tuple[Synthetic, ...]:
-    """Each donor's synthetic control from the other donors, in the order of the donors; never from the treated unit."""
-    every = np.arange(len(pool.donors))
-    return tuple(synthetic(pool.y0[:, j], pool.y0[:, every != j], pool.n_pre) for j in every)
+def placebo_sets(donors: int, treated: int, draws: int, seed: int) -> np.ndarray:
+    """Which donors stand in for the treated: places, shape (sets, treated), in ascending order.
+
+    Every set of as many donors as there are treated units, if there are no more than ``draws`` of them; else so many
+    drawn at random. One treated unit: every donor. None where too few donors would be left.
+    """
+    if donors - treated < FEWEST_DONORS and treated > 1:
+        return np.empty((0, treated), dtype=int)
+    if treated == 1 or math.comb(donors, treated) <= draws:
+        return np.array(list(itertools.combinations(range(donors), treated)))
+    rng = np.random.default_rng(seed)
+    return np.array([np.sort(rng.choice(donors, treated, replace=False)) for _ in range(draws)])
+
+
+def placebos(pool: DonorPool, recipe: Recipe, sets: np.ndarray) -> tuple[Synthetic, ...]:
+    """The synthetic control of each set's average, from the other donors; never from the treated units.
+
+    With two donors a placebo's synthetic control is the one other donor.
+    """
+    return tuple(recipe.placebo(pool, chosen) for chosen in sets)
+
+
+def averaged(ones: tuple[Synthetic, ...], sets: np.ndarray) -> tuple[Synthetic, ...]:
+    """The average gap of each set of placebos that were fitted one by one."""
+    gaps = np.array([one.gap for one in ones])
+    return tuple(mean_of(ones, gaps[chosen].mean(axis=0), chosen) for chosen in sets)
+
+
+def mean_of(ones: tuple[Synthetic, ...], gap: np.ndarray, chosen: np.ndarray) -> Synthetic:
+    """A mean gap with the worst optimality of those averaged."""
+    return Synthetic(max((ones[i].fit for i in chosen), key=lambda fit: fit.kkt_gap), gap, ones[0].n_pre)
 
 
 def placebo_test(pool: DonorPool, own: Synthetic, others: tuple[Synthetic, ...], multiple: float | None) -> PlaceboTest:

@@ -29,7 +29,7 @@ class SimplexFit:
     kkt_gap: float
 
 
-def simplex_least_squares(y: np.ndarray, x: np.ndarray) -> SimplexFit:
+def simplex_least_squares(y: np.ndarray, x: np.ndarray, start: np.ndarray | None = None) -> SimplexFit:
     """min over w ≥ 0, Σw = 1 of ‖y − X w‖²: the point of the columns' convex hull that is nearest to y.
 
     Wolfe's (1976) active set: the loss is the squared norm of Σ w_j p_j with p_j = x_j − y. Add the point that most
@@ -42,6 +42,8 @@ def simplex_least_squares(y: np.ndarray, x: np.ndarray) -> SimplexFit:
     y : ndarray of shape (T,)
     x : ndarray of shape (T, J)
         At least one column.
+    start : ndarray of shape (J,), optional
+        Weights on the simplex to begin from: those of a similar problem save most of the steps.
 
     Raises
     ------
@@ -58,6 +60,9 @@ def simplex_least_squares(y: np.ndarray, x: np.ndarray) -> SimplexFit:
     support, weights = [int(np.argmin(norms))], np.ones(1)
     if best_single == 0:
         return SimplexFit((np.arange(x.shape[1]) == support[0]).astype(float), 0.0)
+    if start is not None:
+        used = np.flatnonzero(start > 0)
+        support, weights = _shrink(points, used.tolist(), start[used])
     for _ in range(MAX_STEPS):
         r = points[:, support] @ weights
         loss = float(r @ r)

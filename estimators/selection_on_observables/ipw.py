@@ -12,6 +12,7 @@ from ..nuisance import BinaryFit
 from ..problem import Problem
 from ..result import Diagnostic, Result
 from ..sample import check_arms, counts
+from .entropy import entropy_balance
 
 
 def balancing_weights(t: np.ndarray, e: np.ndarray, estimand: str) -> np.ndarray:
@@ -56,8 +57,12 @@ def ipw(problem: Problem, estimand: str) -> Result:
     ``trim`` leaves out units whose propensity is outside [trim, 1 − trim] and counts them; the propensity is not
     fitted again on those kept, and the estimate is then of the kept population.
 
-    Sampling weights multiply ω and enter the propensity's likelihood. A declared cluster sums influence values a
-    cluster. Rows with missing values have been left out or refused before.
+    ``method: entropy`` takes for ω the weights nearest to equal under which the propensity's covariates (with
+    ``moments: 2`` their squares too) have exactly the target's means (Hainmueller 2012; `entropy`): ATE and ATT only,
+    and no trimming. ``stacked`` then counts the estimation of weights and target means.
+
+    Sampling weights multiply ω and enter the propensity's likelihood, or are the base weights of entropy balancing. A
+    declared cluster sums influence values a cluster. Rows with missing values have been left out or refused before.
 
     Diagnostics: ``effective_sample_size`` and ``max_weight`` of ω (overall and by arm), ``weighted_smd`` of each
     column of the study's covariates, held against 0.1.
@@ -65,25 +70,46 @@ def ipw(problem: Problem, estimand: str) -> Result:
     Raises
     ------
     Refusal
-        If the propensity model does not exist or reaches 0 or 1, or trimming leaves fewer than two units in an arm.
+        If the propensity model does not exist or reaches 0 or 1, or trimming leaves fewer than two units in an arm; for
+        entropy, where no weights balance (the column is named), the ATO and trim.
 
     Sources
     -------
-    Robins, Hernán & Brumback 2000; Lunceford & Davidian 2004; Li, Morgan & Zaslavsky 2018; Crump et al. 2009 (trim).
+    Robins, Hernán & Brumback 2000; Lunceford & Davidian 2004; Li, Morgan & Zaslavsky 2018; Crump et al. 2009 (trim);
+    Hainmueller 2012.
     """
+    if problem.own("method") == "entropy":
+        return _by_entropy(problem, estimand)
     fit = problem.propensity()
     keep = _kept(fit.probability, problem.own("trim"))
     check_arms(problem, keep)
-    omega = _weights(problem, fit, estimand, keep)
+    omega = weights(problem, fit, estimand, keep)
     stacked = problem.own("variance") == "stacked"
     y = problem.y - problem.y.mean()  # the difference of two means of 1e9 has seven digits left
     estimate, psi = hajek(y, problem.t, omega)
     if stacked:
         psi = psi + _propensity_part(problem, fit, estimand, omega, keep, y)
+    return _result(problem, estimand, estimate, psi, omega, keep)
+
+
+def _by_entropy(problem: Problem, estimand: str) -> Result:
+    if problem.own("trim") > 0:
+        raise Refusal("trim is a range of propensities, and entropy balancing has none", "Drop trim or the method")
+    check_arms(problem)
+    balanced = entropy_balance(problem, estimand, problem.own("moments"))
+    y = problem.y - problem.y.mean()
+    estimate, psi = balanced.effect(y, problem.t, problem.own("variance") == "stacked")
+    return _result(problem, estimand, estimate, psi, balanced.omega, np.ones(problem.n, dtype=bool))
+
+
+def _result(
+    problem: Problem, estimand: str, estimate: float, psi: np.ndarray, omega: np.ndarray, keep: np.ndarray
+) -> Result:
+    """The row and the diagnostics of weights ω."""
     fields = counts(problem, keep)
     diagnostics = weight_diagnostics(problem.t[keep], omega[keep])
     fields["effective_sample_size"] = diagnostics[0].value
-    variance = "cluster" if problem.cluster is not None else "stacked" if stacked else "fixed_weights"
+    variance = "cluster" if problem.cluster is not None else problem.own("variance")
     row = made(
         estimand, estimate, standard_error(psi, problem.cluster),
         variance_estimator=variance, n_trimmed=int((~keep).sum()), **fields,
@@ -133,8 +159,14 @@ def _kept(e: np.ndarray, trim: float) -> np.ndarray:
     return (e >= trim) & (e <= 1 - trim)
 
 
-def _weights(problem: Problem, fit: BinaryFit, estimand: str, keep: np.ndarray) -> np.ndarray:
-    """Balancing times sampling weights, zero for the trimmed: shape (n,)."""
+def weights(problem: Problem, fit: BinaryFit, estimand: str, keep: np.ndarray) -> np.ndarray:
+    """Balancing times sampling weights, zero for the trimmed: shape (n,).
+
+    Raises
+    ------
+    Refusal
+        For a weight that is not finite, or an arm without any.
+    """
     raw = balancing_weights(problem.t, fit.probability, estimand)
     omega = np.where(keep, raw, 0.0) * problem.w
     if not np.isfinite(omega).all():

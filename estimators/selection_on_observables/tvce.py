@@ -11,9 +11,10 @@ from ..errors import Refusal
 from ..estimates import made
 from ..inference import standard_error
 from ..problem import Problem
+from ..repeated import over_splits
 from ..result import Diagnostic, Result
 from ..sample import check_arms, check_sample, counts
-from .learners import FLEXIBLE, held_out, out_of_fold
+from .learners import FLEXIBLE, held_out, needs_folds, out_of_fold
 
 # Less than this share of the treatment's variance left is rounding, not variation.
 NOTHING_LEFT = 1e-10
@@ -40,14 +41,16 @@ def tvce(problem: Problem, estimand: str) -> Result:
     Where the effect varies, θ weights it by the treatment's conditional variance. HC1: Σ w² v² (u − θ v)² / (Σ w v²)²
     times n / (n − 1); normal reference. With ``folds: 1`` and linear nuisances θ is the coefficient of least squares.
 
-    Option ``learner``: linear, lasso, boosting, or best (for outcome and treatment each the one with the smallest
-    out-of-fold squared error). ``covariates``: terms in place of the study's.
+    Option ``learner``: linear, lasso, boosting, forest, or best (of the first three, for outcome and treatment each the
+    one with the smallest out-of-fold squared error). ``covariates``: terms in place of the study's. Several splits into
+    folds (``repeats``; of learned nuisances 3 to 5 by default) give the median of their estimates: see
+    `estimators.repeated`. Diagnostics are of the first split.
 
     Sampling weights enter the learners and the score. A declared cluster assigns clusters to folds and sums the score
     a cluster (times G / (G − 1)). Rows with missing values have been left out or refused before.
 
     Diagnostics: ``r2`` of outcome and treatment out of fold, ``theta`` of each fold's own rows, and for best the
-    ``learner_loss`` of each learner.
+    ``learner_loss`` of each learner; ``split_spread`` where there are several splits.
 
     Raises
     ------
@@ -58,23 +61,32 @@ def tvce(problem: Problem, estimand: str) -> Result:
 
     Sources
     -------
-    Chernozhukov et al. 2018, section 4.1; Robinson 1988.
+    Chernozhukov et al. 2018, sections 3.4 and 4.1; Robinson 1988.
     """
     binary = treatment_kind(problem.study, problem.columns) == "binary"
     check_arms(problem) if binary else check_sample(problem)
+    learner = problem.own("learner")
     residuals = partial_out(problem)
     w, u, v = problem.w, residuals.outcome, residuals.treatment
     _check_variation(problem, v)
     fits = {"outcome": _r2(problem.y, u, w), "treatment": _r2(problem.t, v, w)}
     check_predictions(fits)
-    theta, psi = partialling_out(u, v, w)
+    splits = over_splits(problem, lambda r: _of_split(problem, r), learner != "linear")
     clustered = problem.cluster is not None
     row = made(
-        estimand, theta, standard_error(psi, problem.cluster, ddof=1),
+        estimand, float(splits.estimate[0]), float(splits.std_error[0]),
         contrast="1 - 0" if binary else "per unit",
         variance_estimator="cluster" if clustered else "HC1", **counts(problem, binary=binary),
     )  # fmt: skip
-    return Result((row,), (*(Diagnostic("r2", k, r2) for k, r2 in fits.items()), *_diagnostics(problem, residuals)))
+    told = (*(Diagnostic("r2", k, r2) for k, r2 in fits.items()), *_diagnostics(problem, residuals))
+    return Result((row,), (*told, *splits.diagnostics()))
+
+
+def _of_split(problem: Problem, repeat: int) -> tuple[np.ndarray, np.ndarray]:
+    residuals = partial_out(problem, repeat)
+    _check_variation(problem, residuals.treatment)
+    theta, psi = partialling_out(residuals.outcome, residuals.treatment, problem.w)
+    return np.array([theta]), np.array([standard_error(psi, problem.cluster, ddof=1)])
 
 
 def partialling_out(u: np.ndarray, v: np.ndarray, w: np.ndarray) -> tuple[float, np.ndarray]:
@@ -84,17 +96,13 @@ def partialling_out(u: np.ndarray, v: np.ndarray, w: np.ndarray) -> tuple[float,
     return theta, len(u) * w * v * (u - theta * v) / information
 
 
-def partial_out(problem: Problem) -> Residuals:
-    """Residuals of outcome and treatment by the declared learner."""
-    # What is left does not change with the outcome's mean, but one of 1e9 would cost its digits.
-    targets = np.column_stack([problem.y - problem.y.mean(), problem.t])
-    x = problem.matrix(problem.covariate_terms()).values
+def partial_out(problem: Problem, repeat: int = 0) -> Residuals:
+    """Residuals of outcome and treatment by the declared learner, in one split; kept for the study's other runs."""
     chosen = problem.own("learner")
     names = ("linear", *FLEXIBLE) if chosen == "best" else (chosen,)
-    folds, seed = problem.folds(), problem.study.seed
-    if chosen == "best" and folds.max() == 0:
-        raise Refusal("the learner best needs cross-fitting", "Declare folds of 2 or more, or learner: linear")
-    left = {name: targets - out_of_fold(name, targets, x, problem.w, folds, seed) for name in names}
+    if chosen == "best" and problem.folds(repeat).max() == 0:
+        raise needs_folds("best")
+    left = {name: _left(problem, name, repeat) for name in names}
     losses: dict[tuple[str, str], float] = {}
     best: list[np.ndarray] = []
     for j, which in enumerate(("outcome", "treatment")):
@@ -102,6 +110,18 @@ def partial_out(problem: Problem) -> Residuals:
         losses |= {(which, name): loss for name, loss in own.items()}
         best.append(left[min(own, key=own.__getitem__)][:, j])
     return Residuals(best[0], best[1], losses)
+
+
+def _left(problem: Problem, learner: str, repeat: int) -> np.ndarray:
+    """Outcome and treatment less one learner's predictions: shape (n, 2)."""
+    terms = problem.covariate_terms()
+    key = ("partialled out", learner, terms, problem.options.folds, repeat)
+    if key not in problem.cache:
+        # What is left does not change with the outcome's mean, but one of 1e9 would cost its digits.
+        targets = np.column_stack([problem.y - problem.y.mean(), problem.t])
+        x, folds = problem.matrix(terms).values, problem.folds(repeat)
+        problem.cache[key] = targets - out_of_fold(learner, targets, x, problem.w, folds, problem.study.seed)
+    return problem.cache[key]
 
 
 def _check_variation(problem: Problem, v: np.ndarray) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from ..result import CurvePoint, Estimate, Result, SensitivityRow
 from ..study import Study
 from .evalue import RiskRatios, evalue_rows, frontier_curve, ratios_of, residual_curve
 from .robustness_value import Robustness, robustness, robustness_rows
+from .tipping import is_decisive, tipping_rows
 
 # With as many covariates, benchmarks are only those that the study names; nor is a category with as many columns one by
 # itself, because the R² of so many indicators is mostly noise.
@@ -46,7 +47,8 @@ def analyse(problem: Problem, result: Result) -> Analysis:
     Analysis
         E-values with their curves, from the run's own estimate and interval. Robustness values, partial R² and
         benchmarks from the study's additive least squares of the outcome on the treatment and its covariates (with its
-        weights; classical t, whatever the clusters): the same for every estimator of the study. For instrumental
+        weights; classical t, whatever the clusters): the same for every estimator of the study. Tipping points of the
+        run that the decision reads, from its own interval. For instrumental
         variables confounding of the treatment is no threat, so E-values do not apply, and with one instrument the
         robustness value is that of the outcome on the instrument: it brings the IV estimate to zero just where that
         coefficient is zero (Cinelli & Hazlett 2025, Biometrika).
@@ -62,7 +64,11 @@ def analyse(problem: Problem, result: Result) -> Analysis:
         return Analysis(_robustness_of_instrument(problem))
     confounding = _evalues(problem, overall[0])
     rows = _robustness_of(problem, problem.study.treatment, problem.t, problem.study.covariates, "treatment")
-    return Analysis((*confounding.rows, *rows), confounding.curves)
+    tipping: tuple[SensitivityRow, ...] = ()
+    if is_decisive(problem.study, problem.estimator, overall[0]):
+        got = problem.cache[robustness_key(problem.study.treatment, problem.study.covariates)]
+        tipping = tipping_rows(overall[0], problem.study, got)
+    return Analysis((*confounding.rows, *rows, *tipping), confounding.curves)
 
 
 def _evalues(problem: Problem, effect: Estimate) -> Analysis:
@@ -92,11 +98,16 @@ def _robustness_of_instrument(problem: Problem) -> tuple[SensitivityRow, ...]:
 def _robustness_of(
     problem: Problem, subject: str, t: np.ndarray, covariates: tuple[str, ...], role: str
 ) -> tuple[SensitivityRow, ...]:
-    key = ("robustness", subject, covariates)
+    key = robustness_key(subject, covariates)
     if key not in problem.cache:
         problem.cache[key] = _fitted(problem, t, covariates)
     got: Robustness | None = problem.cache[key]
     return () if got is None else robustness_rows(got, subject, role, problem.study.outcome_unit)
+
+
+def robustness_key(subject: str, covariates: tuple[str, ...]) -> Hashable:
+    """Where the cache keeps the robustness of a column's coefficient given these terms."""
+    return ("robustness", subject, covariates)
 
 
 def _fitted(problem: Problem, t: np.ndarray, covariates: tuple[str, ...]) -> Robustness | None:

@@ -35,6 +35,8 @@ class Robustness:
     value, value_alpha : float
         Robustness values: the partial R² with both treatment and outcome that brings the estimate to zero (q = 1), or
         its 95 % interval to zero (q = 1, α = 0.05).
+    strengths : mapping of str to Strengths
+        Of the benchmarks.
     benchmarks : mapping of str to float or None
         The estimate that a confounder once as strong as that covariate (k_d = k_y = 1) would leave; None where it would
         explain the treatment wholly.
@@ -46,7 +48,13 @@ class Robustness:
     partial_r2: float
     value: float
     value_alpha: float
+    strengths: Mapping[str, Strengths]
     benchmarks: Mapping[str, float | None]
+
+    @property
+    def unit_bias(self) -> float:
+        """se √df: the bias of a confounder with R²y R²d / (1 − R²d) = 1, in units of the estimate."""
+        return float(self.std_error * np.sqrt(self.degrees_of_freedom))
 
 
 def robustness(
@@ -82,14 +90,20 @@ def robustness(
     statistic W.
     """
     outcome = fit_ols(y, np.column_stack([x, t]), (*names, "(t)"), weights)
-    treatment = fit_ols(t, x, names, weights)
-    j = outcome.index("(t)")
+    return robustness_from(outcome, fit_ols(t, x, names, weights), "(t)", benchmarks)
+
+
+def robustness_from(
+    outcome: LinearFit, treatment: LinearFit, name: str, benchmarks: Mapping[str, tuple[str, ...]]
+) -> Robustness:
+    """See `robustness`: of the fits of y on x and t, where t is called ``name``, and of t on x."""
+    j = outcome.index(name)
     df = outcome.degrees_of_freedom
     s2 = float(np.sum(outcome.weights * outcome.residuals**2)) / df
     se = float(np.sqrt(outcome.bread[j, j] * s2))
     strengths = {
-        name: Strengths(group_partial_r2(treatment, kept), group_partial_r2(outcome, kept))
-        for name, kept in kept_benchmarks(benchmarks, outcome.names, treatment.names).items()
+        term: Strengths(group_partial_r2(treatment, kept), group_partial_r2(outcome, kept))
+        for term, kept in kept_benchmarks(benchmarks, outcome.names, treatment.names).items()
     }
     return robustness_of(float(outcome.coef[j]), se, df, strengths)
 
@@ -121,8 +135,9 @@ def robustness_of(estimate: float, se: float, df: int, strengths: Mapping[str, S
     f = abs(estimate / se) / np.sqrt(df)
     left = {name: adjusted(estimate, se, df, pair) for name, pair in strengths.items()}
     return Robustness(
-        estimate, se, df, float(f**2 / (1 + f**2)), robustness_value(f), robustness_value(f, critical(df)), left
-    )
+        estimate, se, df, float(f**2 / (1 + f**2)), robustness_value(f), robustness_value(f, critical(df)),
+        strengths, left,
+    )  # fmt: skip
 
 
 def group_partial_r2(fit: LinearFit, columns: list[str]) -> float:
@@ -161,8 +176,8 @@ def robustness_value(f: float, threshold: float = 0.0) -> float:
     return float(2 / (1 + np.sqrt(1 + 4 / g**2)))  # the same without the difference of two large numbers
 
 
-def adjusted(estimate: float, se: float, df: int, benchmark: Strengths) -> float | None:
-    """The estimate left by a confounder as strong as the benchmark, in the worst direction (their section 4.4).
+def confounder(benchmark: Strengths) -> Strengths | None:
+    """Partial R² of a confounder as strong as the benchmark, k_d = k_y = 1, at its worst (their section 4.4).
 
     None where such a confounder would explain the treatment wholly.
     """
@@ -174,8 +189,27 @@ def adjusted(estimate: float, se: float, df: int, benchmark: Strengths) -> float
     widened = ((1 + np.sqrt(shared)) / np.sqrt(1 - shared)) ** 2
     # A benchmark that explains the outcome wholly, or more than the rest of it: a share stops at one.
     with_outcome = min(widened * benchmark.outcome / (1 - benchmark.outcome), 1.0) if benchmark.outcome < 1 else 1.0
-    bias = se * np.sqrt(with_outcome * odds / (1 - odds) * df)
+    return Strengths(odds, float(with_outcome))
+
+
+def adjusted(estimate: float, se: float, df: int, benchmark: Strengths) -> float | None:
+    """The estimate left by a confounder as strong as the benchmark, in the worst direction (their section 4.4).
+
+    None where such a confounder would explain the treatment wholly.
+    """
+    z = confounder(benchmark)
+    if z is None:
+        return None
+    bias = se * np.sqrt(z.outcome * z.treatment / (1 - z.treatment) * df)
     return float(estimate - np.sign(estimate) * bias)
+
+
+def adjusted_error(se: float, df: int, z: Strengths) -> float:
+    """Standard error of the estimate with the confounder in the regression: √((1 − R²y) / (1 − R²d) · df / (df − 1)).
+
+    Exact for the classical ``se``; of a robust one it is the same factor, as if residuals kept their pattern.
+    """
+    return float(se * np.sqrt((1 - z.outcome) / (1 - z.treatment) * df / (df - 1)))
 
 
 def robustness_rows(got: Robustness, subject: str, role: str, unit: str | None) -> tuple[SensitivityRow, ...]:

@@ -23,10 +23,10 @@ from .problem import Streamed
 def did(problem: Streamed, estimand: str) -> Result:
     """Average effect of treatment on units of a cohort after its first treated period, from group-time effects.
 
-    The rows, diagnostics and curves of `estimators.panel.did.did`, with the same estimates and standard errors to
-    1e-9; the simultaneous band's critical value is drawn from the limit of that one's bootstrap, N(0, V) with the exact
-    covariance of the event-time effects (`panel_influence.simultaneous_critical_value`), so it agrees to Monte Carlo
-    error; the option ``bootstrap`` is the number of draws.
+    The rows, diagnostics, curves and sensitivity of `estimators.panel.did.did`, with the same estimates and standard
+    errors to 1e-9; the simultaneous band's critical value is drawn from the limit of that one's bootstrap, N(0, V) with
+    the exact covariance of the event-time effects (`panel_influence.simultaneous_critical_value`), so it agrees to
+    Monte Carlo error; the option ``bootstrap`` is the number of draws.
 
     DuckDB sorts the rows by unit and period (and by cluster first, where one is declared) and spills what exceeds its
     memory limit; a few blocks of 32,768 rows are in memory here, and (K + C)² numbers for K effects of C cohorts.
@@ -52,10 +52,11 @@ def did(problem: Streamed, estimand: str) -> Result:
     Callaway & Sant'Anna (2021), Journal of Econometrics 225; Sant'Anna & Zhao (2020), Journal of Econometrics 219.
     """
     effects, sample = streamed_effects(problem)
-    found = overall_averages(effects, sample.shares())
+    shares = sample.shares()
+    found = overall_averages(effects, shares)
     band = sample.covariance(np.column_stack([one.psi for one in found.event_time]))
     critical = simultaneous_critical_value(band, problem.study.seed, problem.own("bootstrap"))
-    return assembled(problem, estimand, effects, found, sample, critical)
+    return assembled(problem, estimand, effects, shares, found, sample, critical)
 
 
 def streamed_effects(problem: Streamed, pre_only: bool = False) -> tuple[GroupTime, Influence]:

@@ -35,8 +35,11 @@ def ipw(problem: Streamed, estimand: str) -> Result:
     Raises
     ------
     Refusal
-        As in memory.
+        As in memory; for ``method: entropy``, whose weights are found on rows in memory.
     """
+    if problem.own("method") == "entropy":
+        reason = f"entropy balancing holds its rows in memory, and the {problem.n} of this study are streamed"
+        raise Refusal(reason, "Raise row_budget, or declare `method: propensity`")
     found = weighed(problem)
     hajek = found.of(found.hajek, "ipw")
     check_arms(problem, (int(hajek.used[1]), int(hajek.used[0])))

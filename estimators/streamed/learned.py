@@ -13,7 +13,7 @@ from ..scan.clusters import Part, squares
 from ..scan.frame import Frame, Grouped
 from ..scan.solve import Partialled, partialled
 from ..scan.stream import blocks
-from ..selection_on_observables.learners import FITS, Predict
+from ..selection_on_observables.learners import TUNED, Predict
 from .problem import Streamed
 from .training import Training, training_sample
 
@@ -133,7 +133,7 @@ def trained(problem: Streamed, moments: Moments, learner: str) -> dict[int, list
             if train.sum() < LEAST_ROWS:
                 reason = f"{int(train.sum())} rows of the training sample lie outside fold {k}"
                 raise Refusal(f"{reason} and {LEAST_ROWS} are needed", "Raise row_budget")
-            own = (FITS[learner](x[train], y[train], sample.weight[train], problem.study.seed) for y in targets.T)
+            own = (TUNED[learner](x[train], y[train], sample.weight[train], problem.study.seed) for y in targets.T)
             fits[k] = [Trained(predict, float(centre)) for predict, centre in zip(own, centres, strict=True)]
     problem.cache[key] = fits
     return fits

@@ -9,8 +9,9 @@ from ..estimates import made
 from ..result import Diagnostic, Result
 from ..scan.doubly_robust import ESTIMANDS, DoublyRobust
 from .ipw import effective_sizes
+from .policy_values import policy_values
 from .problem import Streamed
-from .sample import check_arms, counts
+from .sample import check_arms, check_streams, counts
 from .spreads import spread
 from .weighing import weighed
 
@@ -26,18 +27,21 @@ def ope(problem: Streamed, estimand: str) -> Result:
     Parameters
     ----------
     problem : Streamed
-        Options: ``clip``.
+        Options: ``clip``, ``policy_threshold``.
     estimand : str
-        ATE or ATT.
+        ATE, ATT or policy_value.
 
     Raises
     ------
     Refusal
-        As in memory.
+        As in memory; for a learned nuisance and for repeated splits, which ask for rows in memory.
     """
     check_arms(problem)
+    check_streams(problem, problem.options.learner)
     found = weighed(problem)
     robust = found.of(found.robust, "ope")
+    if estimand == "policy_value":
+        return policy_values(problem, found)
     if estimand not in robust.estimands():
         raise Refusal("a propensity is 0 or 1 to the last digit", "Give a clip above 0, or drop a covariate")
     estimate, c = robust.effect(estimand)

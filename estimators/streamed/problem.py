@@ -240,7 +240,7 @@ class Streamed:
 
 def rows_read(source: Source, study: Study, reads: str) -> Source:
     """The rows that a kind of estimator reads, as `estimators.problem.rows_read` picks them."""
-    if study.time and reads != "panel":
+    if study.time and not reads.startswith("panel"):
         time = quoted(study.time)
         period = study.cross_section
         if period is None:

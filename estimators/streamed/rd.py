@@ -47,13 +47,14 @@ def rd(problem: Streamed, estimand: str) -> Result:
     Raises
     ------
     Refusal
-        As the in-memory `estimators.discontinuity.rd.rd`.
+        As the in-memory `estimators.discontinuity.rd.rd`; and for ``model: parametric`` and ``checks``.
 
     References
     ----------
     Calonico, Cattaneo & Titiunik (2014), Econometrica 82; Calonico, Cattaneo, Farrell & Titiunik (2019), REStat 101.
     """
     study = problem.study
+    check_options(problem)
     order, kernel = problem.own("order"), problem.own("kernel")
     terms = problem.covariate_terms()
     covariates = problem.columns(terms)
@@ -74,6 +75,18 @@ def rd(problem: Streamed, estimand: str) -> Result:
     )  # fmt: skip
     curves = (*rd_bins(used, y), *rd_fit(used, fitted, order, how.sign), *running_density(whole))
     return Result((row,), diagnostics(fit), curves)
+
+
+def check_options(problem: Streamed) -> None:
+    """Refuse what is only done with the rows in memory."""
+    for option, usual in (("model", "local"), ("checks", False)):
+        value = problem.own(option)
+        if value != usual:
+            told = str(value).lower()
+            reason = f"rd with `{option}: {told}` holds its rows in memory, and {problem.n} are more than"
+            raise Refusal(
+                f"{reason} the row_budget of {problem.study.row_budget}", "Raise row_budget, or drop the option"
+            )
 
 
 def runnings(problem: Streamed, terms: tuple[str, ...]) -> tuple[Running, Running]:

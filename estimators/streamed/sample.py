@@ -125,3 +125,14 @@ def reference_df(problem: Streamed, df: int) -> int:
     """Degrees of freedom of Student's t: those of the regression, or clusters less one."""
     clusters = problem.n_clusters
     return df if clusters is None else clusters - 1
+
+
+def check_streams(problem: Streamed, learner: str, learners: tuple[str, ...] = ("linear",)) -> None:
+    """Refuse what a stream does not do: learners that hold the rows in memory, and repeated splits."""
+    mend = f"Raise row_budget above {problem.n} so that memory holds the rows"
+    if learner not in learners:
+        reason = f"the learner {learner} of {problem.estimator} is not streamed"
+        raise Refusal(reason, f"{mend}, or declare learner: {learners[0]}")
+    if (problem.options.repeats or 1) > 1 and problem.n_folds > 1:
+        reason = f"repeats: {problem.options.repeats} is not streamed"
+        raise Refusal(reason, f"{mend}, or declare repeats: 1")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from ..registry import BY_NAME
 from ..result import Estimate, Result, SensitivityRow
 from ..scan.solve import least_squares
-from ..sensitivity.analyse import SKIPPED, Analysis, benchmark_columns, evalues
+from ..sensitivity.analyse import SKIPPED, Analysis, benchmark_columns, evalues, robustness_key
 from ..sensitivity.evalue import RiskRatios, binary_ratios, continuous_ratios
 from ..sensitivity.robustness_value import Robustness, Strengths, kept_benchmarks, robustness_of, robustness_rows
+from ..sensitivity.tipping import is_decisive, tipping_rows
 from .baseline import mean_untreated
 from .linear import totals
 from .problem import Streamed
@@ -38,7 +39,11 @@ def analyse(problem: Streamed, result: Result) -> Analysis:
         ratios = None
     confounding = evalues(overall[0], ratios, problem.study.outcome_unit)
     rows = _robustness_of(problem, problem.study.treatment, problem.study.covariates, "treatment")
-    return Analysis((*confounding.rows, *rows), confounding.curves)
+    tipping: tuple[SensitivityRow, ...] = ()
+    if is_decisive(problem.study, problem.estimator, overall[0]):
+        got = problem.cache[robustness_key(problem.study.treatment, problem.study.covariates)]
+        tipping = tipping_rows(overall[0], problem.study, got)
+    return Analysis((*confounding.rows, *rows, *tipping), confounding.curves)
 
 
 def _ratios(problem: Streamed, effect: Estimate) -> RiskRatios | None:
@@ -73,7 +78,7 @@ def _robustness_of_instrument(problem: Streamed) -> tuple[SensitivityRow, ...]:
 def _robustness_of(
     problem: Streamed, subject: str, covariates: tuple[str, ...], role: str
 ) -> tuple[SensitivityRow, ...]:
-    key = ("robustness", subject, covariates)
+    key = robustness_key(subject, covariates)
     if key not in problem.cache:
         problem.cache[key] = _fitted(problem, subject, covariates)
     got: Robustness | None = problem.cache[key]

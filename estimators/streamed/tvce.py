@@ -12,7 +12,7 @@ from ..selection_on_observables.tvce import check_predictions, check_variation
 from .learned import Sums, lasso_forms, linear_forms, of_forms, scanned
 from .linear import Linear, with_variance
 from .problem import Streamed
-from .sample import check_arms, check_sample, counts, regression_variance
+from .sample import check_arms, check_sample, check_streams, counts, regression_variance
 
 LEARNERS = ("linear", "lasso", "boosting")
 
@@ -26,7 +26,8 @@ def tvce(problem: Streamed, estimand: str) -> Result:
     The flexible learners train on ``row_budget`` rows, chosen by a hash of the unit and the seed, and predict on all:
     out of fold as ever, as the learner of a fold is trained on the sample's rows outside it. A diagnostic
     ``training_rows`` says how many there were. Lasso's coefficients make linear forms, which need no scan but the
-    shared ones; boosting (and best) predicts block by block in one more scan, about 140,000 rows a second.
+    shared ones; boosting (and best) predicts block by block in one more scan, about 140,000 rows a second. Rows are
+    split once, whatever the learner; a forest and declared repeats are refused.
 
     Raises
     ------
@@ -43,6 +44,7 @@ def tvce(problem: Streamed, estimand: str) -> Result:
     learner = problem.own("learner")
     if problem.n_folds == 1 and learner != "linear":
         raise needs_folds(learner)
+    check_streams(problem, learner, (*LEARNERS, "best"))
     if learner in ("linear", "lasso"):
         sums = of_forms(_forms(problem, learner))
         outcome = treatment = 0

@@ -12,7 +12,11 @@ import pytest
 from projects import build, copied, dbt, row, rows
 from support import assert_published, published
 
-STUDIES = ["card", "healthcare", "mpdta", "nhefs", "nsw", "nsw_aa", "nsw_cps", "prop99", "senate"]
+STUDIES = [
+    "card", "darfur", "ecommerce", "education", "excess_deaths", "finance", "framing", "healthcare", "hiv_incentives",
+    "insurance", "mpdta", "nhefs", "nhefs_dose", "nsw", "nsw_aa", "nsw_cps", "nsw_transport", "open_bandit", "pension",
+    "prop99", "senate", "union_wage",
+]  # fmt: skip
 # What a second build of the same data and code must repeat to the bit.
 NUMBERS = """
     select * exclude (seconds, estimated_at) from marts.estimates
@@ -84,6 +88,33 @@ def test_every_study_has_a_card_and_rows_of_this_build(built: Built) -> None:
     assert oldest["oldest"] >= built.started
     assert oldest["n"] == len(STUDIES)
     assert not rows(built.warehouse, "select * from marts.estimates where status = 'failed'")
+
+
+def test_new_studies_equal_the_published_numbers(built: Built) -> None:
+    framing = published("mediation_framing", "mediation (probit outcome)", "ACME average")
+    assert_published(built.estimate("framing", "mediation", "ACME")["estimate"], framing)
+    darfur = published("darfur", "OLS", "coef")
+    within = built.estimate("darfur", "regression_adjustment", "ATE", "within_villages")
+    assert_published(within["estimate"], darfur)
+    assert_published(within["std_error"], darfur, "se")
+    # Abadie 2003, table 2
+    pension = built.estimate("pension", "iv", "LATE")
+    assert (pension["estimate"], pension["std_error"]) == pytest.approx((9418.83, 2152.89), abs=5e-3)
+    # Wooldridge, table 14.2
+    union = built.estimate("union_wage", "twfe", "ATT")
+    assert (union["estimate"], union["std_error"]) == pytest.approx((0.080, 0.019), abs=5e-4)
+
+
+def test_published_result_without_its_row_fails(built: Built) -> None:
+    test = ("test", "--select", "estimates_equal_published_results")
+    change = "update seeds.published_results set term = ? where study = 'card' and estimator = 'ols' and term = ?"
+    with duckdb.connect(str(built.warehouse)) as connection:
+        connection.execute(change, ["elsewhere", "overall"])
+    broken = dbt(built.root, *test)
+    with duckdb.connect(str(built.warehouse)) as connection:
+        connection.execute(change, ["overall", "elsewhere"])
+    assert broken.returncode == 1
+    assert "Got 2 results, configured to fail if != 0" in broken.stdout
 
 
 def test_nsw_equals_the_published_numbers(built: Built) -> None:

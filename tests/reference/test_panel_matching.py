@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from support import COMPARISONS, DECISION, assert_published, overall, published, reference_table
 
-from estimators import warehouse
+from estimators.assemble import assemble
 from estimators.panel.panel_matching import panel_matching
-from estimators.problem import Problem
 from estimators.result import Result
 from estimators.study import Study
 
@@ -28,12 +27,9 @@ def dem(**options: Any) -> Result:
         "covariates": ["tradewb"], "missing": "drop", "options": {"panel_matching": options},
         "decision": {**DECISION, "primary": "panel_matching", "estimand": "ATT"},
     }  # fmt: skip
-    study = Study.declare("dem", block)
-    # R's treatment of gaps needs the rows with gaps, so these do not go through contracts.complete_rows.
-    columns = warehouse.read(reference_table("panelmatch_dem"), study.columns(), [study.unit, "year"], "dem")
-    return panel_matching(
-        Problem(study, "panel_matching", "default", study.options_for("panel_matching"), columns), "ATT"
-    )
+    problem, dropped = assemble(Study.declare("dem", block), reference_table("panelmatch_dem"))
+    assert dropped > 0
+    return panel_matching(problem.for_run("panel_matching", "default"), "ATT")
 
 
 @pytest.mark.parametrize("spec", OPTIONS)

@@ -62,7 +62,10 @@ def test_a_scaled_outcome_scales_all_estimates():
         if old["status"] == "estimated":
             assert new["estimate"] == pytest.approx(1024 * old["estimate"], rel=1e-10)
             assert new["std_error"] == pytest.approx(1024 * old["std_error"], rel=1e-10)
-            assert new["p_value"] == pytest.approx(old["p_value"], rel=1e-9)
+            # Two policies that are the same for all units differ by 0, without an error and a p-value.
+            assert (new["p_value"] is None) == (old["p_value"] is None) == (old["std_error"] == 0)
+            if old["p_value"] is not None:
+                assert new["p_value"] == pytest.approx(old["p_value"], rel=1e-9)
 
 
 @pytest.mark.usefixtures("fast")
@@ -241,8 +244,9 @@ def test_rows_with_missing_values_are_left_out_only_where_that_is_declared():
             new["std_error"],
             new["n_units"],
         )
-        told = [d for d in json.loads(new["diagnostics"]) if d["metric"] == "rows_dropped_missing"]
-        assert told[0]["value"] == 3
+        if new["term"] == "overall":  # told once a run
+            told = [d for d in json.loads(new["diagnostics"]) if d["metric"] == "rows_dropped_missing"]
+            assert told[0]["value"] == 3
         if new["status"] == "estimated":
             assert new["n_trimmed"] == (old["n_trimmed"] or 0) + 3
 

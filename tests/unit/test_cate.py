@@ -192,6 +192,7 @@ def test_losses_are_those_of_the_ranked_units() -> None:
     assert set(r.losses) == {"constant", *candidates("linear")}
     folds = m.problem.folds()
     assert set(r.fold) == {1, 2, 3, 4}
+    assert told(go(units()))["ranked_share", "overall"].value == pytest.approx((folds > 0).mean())
     assert len(r.rows) == (folds > 0).sum()
     total = 0.0
     for k in range(1, 5):

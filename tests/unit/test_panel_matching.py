@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from support import DECISION, overall, run
 
+from estimators import estimate
+from estimators.assemble import assemble
 from estimators.errors import Refusal
 from estimators.panel.panel_matching import Sums, bootstrap, standard_error
+from estimators.study import Study
 
 COPIES = 5
 
@@ -198,3 +201,51 @@ def test_few_treated_units_are_refused() -> None:
     with pytest.raises(Refusal, match="4 units start treatment") as refusal:
         run(block(), panel(HAND, copies=4), "panel_matching", "ATT")
     assert refusal.value.status == "not_identified"
+
+
+def test_rows_that_lack_a_value_are_gaps_and_not_absent() -> None:
+    """With ``missing: drop`` a treatment without an outcome is still part of a unit's history."""
+    units = panel(HAND)
+    # The starting units lack the outcome of 2000: two periods before their start, which no difference reads.
+    lacks = (np.arange(len(units["y"])) % (4 * len(HAND))) == 0
+    units["y"][lacks] = np.nan
+    dropping = {**block(), "missing": "drop"}
+    problem, dropped = assemble(Study.declare("s", dropping), units)
+    assert dropped == COPIES
+    own = problem.for_run("panel_matching", "default")
+    assert (problem.n, own.n) == (len(units["y"]) - COPIES, len(units["y"]))
+    assert own.for_run("panel_matching", "default").cache is own.cache
+    assert own.data_hash() == problem.data_hash()
+    assert own.for_run("twfe", "default").n == problem.n
+    rows = {r["term"]: r for r in estimate("s", dropping, units).to_pylist() if r["estimator"] == "panel_matching"}
+    # As if nothing were missing: 5 - (1 + 3) / 2. Without those rows nobody would have the starters' history.
+    assert rows["lead=0"]["estimate"] == pytest.approx(3.0)
+    assert rows["lead=0"]["n_treated"] == COPIES
+    assert "rows_dropped_missing" not in rows["overall"]["diagnostics"]
+
+
+def test_without_a_missing_value_all_panel_estimators_share_their_rows() -> None:
+    problem, _ = assemble(Study.declare("s", {**block(), "missing": "drop"}), panel(HAND))
+    own = problem.for_run("panel_matching", "default")
+    assert own.columns is problem.for_run("twfe", "default").columns
+
+
+def test_rows_without_a_unit_s_key_or_text_stay_out() -> None:
+    units = panel(HAND)
+    units["year"] = units["year"].astype(float)
+    units["year"][3] = np.nan
+    units["kind"] = np.array(["a", "b"] * (len(units["y"]) // 2), dtype=object)
+    units["kind"][5] = None
+    study = Study.declare("s", {**block(), "missing": "drop", "covariates": ["C(kind)"]})
+    problem, dropped = assemble(study, units)
+    assert dropped == 2
+    assert problem.for_run("panel_matching", "default").n == len(units["y"]) - 2
+
+
+def test_an_outcome_that_never_varies_is_refused_with_gaps_too() -> None:
+    units = panel(HAND)
+    units["y"] = np.where(np.arange(len(units["y"])) == 7, np.nan, 1.0)
+    rows = estimate("s", {**block(), "missing": "drop"}, units).to_pylist()
+    (row,) = [r for r in rows if r["estimator"] == "panel_matching"]
+    assert row["status"] == "refused"
+    assert "outcome 'y' is the same" in row["status_reason"]

@@ -247,3 +247,120 @@ def test_design_does_not_read_the_outcome():
     blank = units.set_column(2, "y", pa.array(np.arange(units.num_rows, dtype=float)))
     one, other = (discontinuity_design(problem(block, u, "rd")) for u in (units, blank))
     assert one == other
+
+
+# Parametric
+
+
+PARAMETRIC = {"model": "parametric"}
+
+
+def _told(result, metric):
+    return {d.subject: d for d in result.diagnostics if d.metric == metric}
+
+
+def test_a_parametric_jump_by_hand():
+    # A line each side and errors that are orthogonal to it: the jump is exact.
+    x = np.concatenate([np.linspace(0, 9.9, 100), np.linspace(10, 20, 101)])
+    y = 2 + 0.3 * (x - 10) + (x >= 10) * (4 + 0.5 * (x - 10))
+    noise = np.random.default_rng(1).normal(size=201)
+    units = pa.table({"unit_id": np.arange(201), "x": x, "y": y + 1e-9 * noise})
+    assert _row(units, PARAMETRIC).estimate == pytest.approx(4, abs=1e-7)
+    one_slope = _row(units, {**PARAMETRIC, "interacted": False})
+    design = np.column_stack([np.ones(201), x, x >= 10])
+    assert one_slope.estimate == pytest.approx(np.linalg.lstsq(design, y, rcond=None)[0][2], abs=1e-6)
+    assert abs(one_slope.estimate - 4) > 0.04
+    row = _row(simulated(), {**PARAMETRIC, "variance": "HC2"})
+    assert row.variance_estimator == "HC2"
+    assert row.degrees_of_freedom == 796
+    assert row.conf_low < 3 < row.conf_high
+
+
+@pytest.mark.parametrize("options", [{}, {"order": 2}, {"interacted": False}, {"bandwidth": 2.0}])
+@pytest.mark.parametrize("more", [{}, {"treatment": "left"}, {"covariates": ["z"]}])
+def test_parametric_lines_meet_the_cutoff_at_the_estimate(options, more):
+    result = _rd(simulated(), {**PARAMETRIC, **options}, **more)
+    at = {c.series: c.y for c in result.curves if c.curve == "rd_fit" and c.x == 10.0}
+    sign = -1 if more.get("treatment") == "left" else 1
+    assert at["right"] - at["left"] == pytest.approx(sign * overall(result).estimate, abs=1e-8)
+    assert sum(c.curve == "rd_fit" for c in result.curves) == 100
+
+
+@pytest.mark.parametrize("more", [{}, {"treatment": "takes"}, {"cluster": "block"}])
+@pytest.mark.parametrize("options", [PARAMETRIC, {**PARAMETRIC, "checks": True}, {"checks": True, "kernel": "uniform"}])
+def test_row_order_and_scale_of_models_and_checks(options, more):
+    units = simulated(400)
+    a, b = _rd(units, options, **more), _rd(shuffled(units), options, **more)
+    scaled = units.set_column(2, "y", pa.array(1000 * units["y"].to_numpy()))
+    c = _rd(scaled, options, **more)
+    one, other, large = overall(a), overall(b), overall(c)
+    for name in ("estimate", "std_error", "conf_low", "conf_high"):
+        assert getattr(other, name) == pytest.approx(getattr(one, name), rel=1e-8)
+        assert getattr(large, name) == pytest.approx(1000 * getattr(one, name), rel=1e-7)
+    for p, q in zip(a.curves, b.curves, strict=True):
+        assert (p.curve, p.series) == (q.curve, q.series)
+        assert p.y == pytest.approx(q.y, rel=1e-8, abs=1e-9)
+
+
+def test_parametric_fuzzy_divides_by_the_jump():
+    units = simulated(1600, jump=0.0)
+    y = units["y"].to_numpy() + 2 * units["takes"].to_numpy()
+    result = _rd(units.set_column(2, "y", pa.array(y)), PARAMETRIC, treatment="takes")
+    row, found = overall(result), _told(result, "first_stage")
+    assert row.contrast == "1 - 0"
+    assert abs(row.estimate - 2) < 3 * row.std_error
+    assert 0.3 < found["treatment"].value < 0.7
+    right = _rd(units.set_column(2, "y", pa.array(y)), PARAMETRIC, treatment="right")
+    assert row.estimate == pytest.approx(overall(right).estimate / found["treatment"].value, rel=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("options", "more", "words"),
+    [
+        ({}, {"cutoff": 5.1}, "observations left of the cutoff 5.1; at least 20"),
+        ({"bandwidth": 0.1}, {}, "within 0.1 of it; at least 20"),
+        ({"donut": 1.0}, {"treatment": "near"}, "neither varies nor jumps"),
+        ({}, {"covariates": ["right"]}, "explain the side"),
+        ({}, {"cluster": "right"}, "in one cluster"),
+    ],
+)
+def test_parametric_refusals(options, more, words):
+    units = simulated()
+    near = np.abs(units["x"].to_numpy() - 10) < 1  # all of them inside the donut
+    units = units.append_column("near", pa.array(near.astype(float)))
+    with pytest.raises(Refusal, match=words) as refused:
+        _rd(units, {**PARAMETRIC, **options}, **more)
+    assert refused.value.mend
+
+
+# Placebo cutoffs and other bandwidths
+
+
+@pytest.mark.parametrize("options", [{}, PARAMETRIC])
+def test_placebo_cutoffs_see_a_second_jump_and_only_that(options):
+    units = simulated(2000)
+    x = units["x"].to_numpy()
+    plain = _told(_rd(units, {**options, "checks": True}), "placebo_cutoff_p")
+    assert [plain[side].is_passing for side in ("left", "right")] == [True, True]
+    middle = np.median(x[x < 10])
+    second = units.set_column(2, "y", pa.array(units["y"].to_numpy() + 5 * ((x >= middle) & (x < 10))))
+    result = _rd(second, {**options, "checks": True})
+    found = _told(result, "placebo_cutoff_p")
+    assert not found["left"].is_passing
+    assert found["right"].is_passing
+    (point,) = [c for c in result.curves if (c.curve, c.series) == ("placebo_cutoffs", "left")]
+    assert point.x == middle
+    assert point.conf_low < 5 < point.conf_high
+
+
+def test_other_bandwidths_are_those_of_their_own_runs():
+    result = _rd(simulated(), {"checks": True})
+    h = _told(result, "bandwidth")["left"].value
+    points = {c.x: c for c in result.curves if c.curve == "bandwidth_sensitivity"}
+    assert [c.series for c in points.values()].count("chosen") == 1
+    assert points[h].y == overall(result).estimate
+    half = _row(simulated(), {"bandwidth": h / 2})
+    assert (points[h / 2].y, points[h / 2].conf_low) == pytest.approx((half.estimate, half.conf_low), rel=1e-10)
+    assert _told(result, "estimate_at_bandwidth")["0.5 times"].value == points[h / 2].y
+    assert all(c.x <= np.abs(simulated()["x"].to_numpy() - 10).max() for c in points.values())
+    assert not _told(_rd(simulated()), "estimate_at_bandwidth")

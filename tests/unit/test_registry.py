@@ -70,8 +70,8 @@ def test_options_describe_what_they_allow():
 
 @pytest.mark.parametrize(("kind", "names"), [
     ("binary", {"difference_in_means", "regression_adjustment", "ipw", "psm", "stratification", "ope", "tvce",
-                "counterfactual"}),
-    ("continuous", {"ols", "tvce"}),
+                "counterfactual", "sensitivity", "causal_forest", "ipwra"}),
+    ("continuous", {"ols", "tvce", "sensitivity", "causal_forest"}),
     (None, set()),
 ])  # fmt: skip
 def test_roles_and_treatment_choose_the_estimators(kind, names):
@@ -85,5 +85,5 @@ def test_a_declared_role_brings_its_estimator():
     bare = {k: v for k, v in block.items() if k not in ("covariates", "cohort")}
     bare["decision"] = {**DECISION, "primary": "difference_in_means"}
     assert {e.name for e in ESTIMATORS if e.suits(Study.declare("s", bare), "binary")} == {
-        "difference_in_means", "iv", "panel_matching", "rd",
+        "difference_in_means", "iv", "panel_matching", "rd", "twfe",
     }  # fmt: skip

@@ -146,7 +146,7 @@ def test_an_analysis_holds_every_method_with_a_reading() -> None:
     assert [(r.method, r.subject) for r in got.rows] == [
         ("e_value", "point"), ("e_value", "bound"), ("critical_confounding", "overall"),
         ("robustness_value", "q=1"), ("robustness_value", "q=1,alpha=0.05"), ("partial_r2", "t"),
-        ("benchmark", "x1"), ("benchmark", "x2"),
+        ("benchmark", "x1"), ("benchmark", "x2"), ("tipping_point", "bias"), ("tipping_point", "partial_r2"),
     ]  # fmt: skip
     assert value(got, "critical_confounding", "overall") == value(got, "e_value", "bound")
     assert all(r.reading.endswith(".") or r.reading.endswith(").") for r in got.rows)
@@ -235,7 +235,7 @@ def test_scaling_the_outcome_changes_no_strength() -> None:
     a = analysed(BLOCK, u, made("ATE", 2.0, 0.1))
     b = analysed(BLOCK, {**u, "y": u["y"] * 1000}, made("ATE", 2000.0, 100.0))
     for one, other in zip(a.rows, b.rows, strict=True):
-        factor = 1000 if one.method == "benchmark" else 1
+        factor = 1000 if one.method == "benchmark" or (one.method, one.subject) == ("tipping_point", "bias") else 1
         assert other.value == pytest.approx(factor * one.value, rel=1e-9)
 
 
@@ -260,9 +260,10 @@ def test_odd_data_are_skipped_not_raised() -> None:
     u = support.simulated(40)
     effect = made("ATE", 2.0, 0.1)
     same = analysed({**BLOCK, "covariates": ["x1", "t2"]}, {**u, "t2": u["t"]}, effect)
-    assert {r.method for r in same.rows} == {"e_value", "critical_confounding"}
+    assert {r.method for r in same.rows} == {"e_value", "critical_confounding", "tipping_point"}
     flat = analysed(BLOCK, {**u, "y": np.full(40, 3.0)}, effect)
-    assert flat == Analysis()
+    assert [(r.method, r.subject) for r in flat.rows] == [("tipping_point", "bias")]
+    assert flat.curves == ()
     exact = analysed(BLOCK, {**u, "y": 2.0 * u["t"] + 1}, effect)
     strengths = [r.value for r in exact.rows if r.method == "robustness_value"]
     assert strengths == pytest.approx([1.0] * len(strengths), abs=1e-6)

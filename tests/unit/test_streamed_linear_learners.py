@@ -55,7 +55,10 @@ def test_a_sample_of_all_rows_gives_the_rows_in_memory(learner, roles):
     given = pa.table(data(500))
     problem = streamed(learner, given, 500, **roles)
     got = tvce(problem, "ATE")
-    block = support.observational("y", "t", X, unit="unit_id", options={"tvce": {"learner": learner}}, **roles)
+    # A stream splits once.
+    block = support.observational(
+        "y", "t", X, unit="unit_id", options={"tvce": {"learner": learner}}, repeats=1, **roles
+    )  # fmt: skip
     assert_same(got, in_memory(support.problem(block, given, "tvce"), "ATE"))
     assert [d.value for d in got.diagnostics if d.metric == "training_rows"] == [500.0]
 
@@ -78,8 +81,9 @@ def test_the_sample_is_that_of_the_hashes_whatever_the_order(budget):
 
 def test_a_sample_predicts_every_row():
     """By hand: learners of the sample's rows outside a fold, θ and its standard error from all rows."""
-    from sklearn.ensemble import HistGradientBoostingRegressor
     from threadpoolctl import threadpool_limits
+
+    from estimators.selection_on_observables.learners import stopped_boosting
 
     given, budget = data(), 400
     problem = streamed("boosting", pa.table(given), budget, weight="w")
@@ -93,11 +97,8 @@ def test_a_sample_predicts_every_row():
         for k in range(5):
             train, held = inside & (fold != k), fold == k
             for row, name in zip(left, ("y", "t"), strict=True):
-                centre, scale = given[name][train].mean(), given[name][train].std()
-                model = HistGradientBoostingRegressor(
-                    learning_rate=0.1, max_iter=100, max_leaf_nodes=8, early_stopping=False, random_state=20260101
-                ).fit(x[train], (given[name][train] - centre) / scale, sample_weight=given["w"][train])
-                row[held] = given[name][held] - centre - scale * model.predict(x[held])
+                model = stopped_boosting(x[train], given[name][train], given["w"][train], 20260101)
+                row[held] = given[name][held] - model(x[held])
     u, v, w = *left, given["w"]
     theta = np.sum(w * v * u) / np.sum(w * v**2)
     std_error = np.sqrt(np.sum((w * v * (u - theta * v)) ** 2) * N / (N - 1)) / np.sum(w * v**2)
@@ -154,6 +155,10 @@ def test_the_sample_keeps_to_the_complete_rows_and_its_size():
 def test_refusals():
     from estimators.errors import Refusal
 
+    with pytest.raises(Refusal, match=r"the learner forest of tvce is not streamed\. Raise row_budget"):
+        tvce(streamed("forest", pa.table(data()), 200), "ATE")
+    with pytest.raises(Refusal, match=r"repeats: 3 is not streamed\. Raise row_budget"):
+        tvce(streamed("linear", pa.table(data()), 200, repeats=3), "ATE")
     for learner in ("lasso", "boosting", "best"):
         problem = streamed(learner, pa.table(data()), 200, folds=1)
         with pytest.raises(Refusal, match=f"the learner {learner} needs cross-fitting"):

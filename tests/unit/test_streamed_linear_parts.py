@@ -138,7 +138,8 @@ def test_nothing_to_analyse():
     assert streamed_sensitivity.analyse(problem(units()), Result((refused,))).rows == ()
     with_copy = problem(units(copy=3 * rows(N)["t"]), covariates=["x1", "copy"])
     methods = {r.method for r in streamed_sensitivity.analyse(with_copy, Result((effect("ATE"),))).rows}
-    assert methods == {"e_value", "critical_confounding"}  # no robustness where the covariates explain the treatment
+    # No robustness where the covariates explain the treatment.
+    assert methods == {"e_value", "critical_confounding", "tipping_point"}
 
 
 # one scan for all

@@ -208,11 +208,11 @@ def test_neither_threads_nor_the_order_of_rows_matter(monkeypatch):
 
 
 def test_one_scan_serves_all_three(monkeypatch):
-    """A fit of at most four scans and its sub-sample, one of the moments, one of the sums; one more with clusters."""
+    """A fit of at most four scans and its sub-sample, one each of moments, sums, policies; one more with clusters."""
     scans = []
     for module in (likelihood, moments_scan, weighting):
         monkeypatch.setattr(module, "blocks", lambda *a, blocks=module.blocks: scans.append(1) or blocks(*a))
-    for more, most in (({}, 7), ({"cluster": "g"}, 8)):
+    for more, most in (({}, 8), ({"cluster": "g"}, 9)):
         scans.clear()
         problem = streamed(data(), block(**more))
         estimates(problem)

@@ -213,6 +213,15 @@ def test_refusals_are_those_of_memory(options, more, columns, words):
     assert streamed["estimate"] is None
 
 
+@pytest.mark.parametrize("options", [{"model": "parametric"}, {"checks": True}])
+def test_what_needs_the_rows_in_memory_is_refused(options):
+    ((memory, streamed),) = both(_block(options), units(), "rd")
+    assert memory["status"] == "estimated"
+    assert streamed["status"] == "refused"
+    assert f"`{next(iter(options))}: " in streamed["status_reason"]
+    assert "Raise row_budget" in streamed["status_reason"]
+
+
 def test_an_outcome_without_noise():
     x = np.linspace(0, 20, 4000)
     y = 1 + 0.25 * x + 7 * (x >= 10) * (1 + 0.1 * (x - 10)) + 1e-6 * np.cos(40 * x)

@@ -17,6 +17,7 @@ final as (
         cast(age as integer) as age,
         cast(education as varchar) as education,
         cast(smokeintensity as integer) as smokeintensity,
+        cast(smkintensity82_71 as integer) as smoking_change,
         cast(smokeyrs as integer) as smokeyrs,
         cast(exercise as varchar) as exercise,
         cast(active as varchar) as active,

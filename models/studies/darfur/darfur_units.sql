@@ -1,0 +1,9 @@
+with
+
+staged as (
+
+    select * from {{ ref('stg_sensemakr__darfur') }}
+
+)
+
+select * from staged

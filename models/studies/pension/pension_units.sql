@@ -1,0 +1,9 @@
+with
+
+staged as (
+
+    select * from {{ ref('stg_wooldridge__401ksubs') }}
+
+)
+
+select * from staged

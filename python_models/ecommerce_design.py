@@ -1,0 +1,5 @@
+def model(dbt, session):
+    dbt.config(materialized="table", schema="studies")
+    from estimators import design
+
+    return design("ecommerce", dbt.config.meta_get("study"), dbt.ref("ecommerce_units"), session)

@@ -1,0 +1,5 @@
+def model(dbt, session):
+    dbt.config(materialized="table", schema="studies")
+    from estimators import design
+
+    return design("education", dbt.config.meta_get("study"), dbt.ref("education_units"), session)
