@@ -113,7 +113,7 @@ def _numbers(name: str, row: Any) -> Numbers:
     return {name: float(row.estimate), f"{name}_se": float(row.std_error)}
 
 
-def _propensity(path: Path, md5: bool = False, written: bool = True) -> Numbers:
+def _propensity(path: Path, md5: bool = False, written: bool = True, matched: bool = False) -> Numbers:
     """As a study shares its fits: the estimators first, then the table of scores, into a warehouse on disk."""
     from estimators.registry import BY_NAME
     from estimators.streamed.scores import score_stream
@@ -123,6 +123,7 @@ def _propensity(path: Path, md5: bool = False, written: bool = True) -> Numbers:
     out: Numbers = {}
     with tempfile.TemporaryDirectory(dir=data_folder()) as folder:
         connection = _connection(os.path.join(folder, "warehouse.duckdb"))
+        declared = time.perf_counter()
         problem = _streamed(connection, path, block)
         began = time.perf_counter()
         for name in ("ipw", "ope", "stratification"):
@@ -132,12 +133,13 @@ def _propensity(path: Path, md5: bool = False, written: bool = True) -> Numbers:
                 out |= _numbers(f"{name}_{estimand.lower()}", row)
         estimated = time.perf_counter()
         if written:
-            connection.register("scores_stream", score_stream(problem))
+            connection.register("scores_stream", score_stream(problem, matched))
             connection.execute("create table scores as select * from scores_stream")
             connection.unregister("scores_stream")
         written_at = time.perf_counter()
         connection.close()
-    return {**out, "estimates_s": estimated - began, "table_s": written_at - estimated}
+    parts = {"contracts_s": began - declared, "estimates_s": estimated - began, "table_s": written_at - estimated}
+    return {**out, **parts}
 
 
 def _psm(path: Path) -> Numbers:
@@ -195,6 +197,9 @@ JOBS: dict[str, Job] = {
     "linear_md5": Job(lambda path: _linear(path, md5=True), "the same, the md5 fold computed in each scan", LINEAR),
     "propensity": Job(_propensity, "logit, all rows and five folds; IPW, AIPW, strata; scores table", STREAMED),
     "propensity_md5": Job(lambda path: _propensity(path, md5=True), "the same, the md5 fold in each scan", STREAMED),
+    "propensity_matched": Job(
+        lambda path: _propensity(path, matched=True), "the same, the matchings' weights in the table too", STREAMED
+    ),
     "propensity_no_table": Job(lambda path: _propensity(path, written=False), "the same without the table", STREAMED),
     "psm": Job(_psm, "logit, then nearest-neighbour matching for the ATT with its standard error", STREAMED),
     "did": Job(_did, "Callaway–Sant'Anna, all group-time effects and averages", STREAMED, data="panel"),

@@ -31,7 +31,7 @@ UNIT_TYPES = {
 }  # fmt: skip
 
 
-def score_stream(problem: Streamed) -> Any:
+def score_stream(problem: Streamed, matched: bool = True) -> Any:
     """One row a unit, with the columns, names and types of `estimators.scores.score_table`, which says what they mean.
 
     All models are fitted and all matches found before it returns, from the cache where the estimators have run. What
@@ -42,6 +42,8 @@ def score_stream(problem: Streamed) -> Any:
     ----------
     problem : Streamed
         Of a binary treatment.
+    matched : bool
+        Whether to match for the matching's weights, which are else NULL: on large units half of the time.
 
     Returns
     -------
@@ -63,7 +65,7 @@ def score_stream(problem: Streamed) -> Any:
     whole = schema(UNIT_TYPES[kind])
     made_from = {"study": problem.study.name, "spec_hash": problem.study.spec_hash()}
     given = {name: literal(value) for name, value in {**made_from, "data_hash": problem.data_hash()}.items()}
-    blocks, refused = _blocks(problem, f"{quoted(problem.study.unit)}::{kind}")
+    blocks, refused = _blocks(problem, f"{quoted(problem.study.unit)}::{kind}", matched)
     given |= {name: "null::double" for name in refused}
     streamed = pa.schema([field for field in whole if field.name not in given])
     cqox_score_stream = stream(streamed, blocks)  # noqa: F841 (DuckDB finds it by its name)
@@ -71,7 +73,7 @@ def score_stream(problem: Streamed) -> Any:
     return problem.source.connection.sql(f"select {listed} from cqox_score_stream")
 
 
-def _blocks(problem: Streamed, unit: str) -> tuple[Iterator[dict[str, Any]], list[str]]:
+def _blocks(problem: Streamed, unit: str, matched: bool) -> tuple[Iterator[dict[str, Any]], list[str]]:
     """The streamed columns, block by block, once everything is fitted; and those whose estimator refuses."""
     found, clip = read(problem, fit_propensity(problem), with_outcome=True), check_clip(problem.own("clip"))
     by_strata = problem.for_run("stratification", "default")
@@ -79,7 +81,7 @@ def _blocks(problem: Streamed, unit: str) -> tuple[Iterator[dict[str, Any]], lis
     strata = {estimand: propensity_strata(by_strata, number, estimand) for estimand in ("ATE", "ATT")}
     # Last, because what cannot be fitted need not be matched.
     by_match = problem.for_run("psm", "default")
-    source, weights = with_matching(by_match)
+    source, weights = with_matching(by_match) if matched else (by_match.source, {})
     units = dataclasses.replace(by_match, source=source)
     names = {f"weight_psm_{estimand.lower()}": weights.get(estimand) for estimand in ("ATE", "ATT")}
     carried = {name: sql for name, sql in names.items() if sql is not None}
