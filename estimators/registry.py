@@ -361,8 +361,8 @@ ESTIMATORS: tuple[Estimator, ...] = (
     Estimator(
         "tvce_panel", "selection_on_observables.tvce_panel:tvce_panel", "Double machine learning within units",
         ("outcome", "treatment", "unit", "time", "covariates"), "any", ("ATE",),
-        "no unmeasured confounding that varies within units, given the covariates of the same period; neither treatment "
-        "nor covariates answer to earlier outcomes; one effect for all",
+        "no unmeasured confounding that varies within units, given the covariates of the same period; neither "
+        "treatment nor covariates answer to earlier outcomes; one effect for all",
         "treatment lasts once begun and its effect grows: read did; or the treatment answers to past outcomes",
         "Clarke & Polselli 2025; Chernozhukov et al. 2018",
         {"learner": Option("linear", ("linear", "lasso", "boosting", "best"),

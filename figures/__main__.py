@@ -1,4 +1,4 @@
-"""Command line: ``python -m figures --study nsw`` writes a study's figures as PNG and SVG."""
+"""Command line: ``python -m figures --study nsw`` writes a study's figures as PNG, SVG, GIF and HTML."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from .data import WarehouseError, connect, load
+from . import interactive
+from .animated import Film, gif
+from .data import StudyRows, WarehouseError, connect, load
 from .registry import CATALOGUE, draw
 from .style import NotDrawn, png, svg
 
@@ -39,12 +41,27 @@ def write(warehouse: Path, study: str, out: Path) -> list[Path]:
             print(f"{entry.name}: not drawn, {drawn.reason}")
             continue
         salt = f"{study}.{entry.name}"
-        for suffix, content in (("svg", svg(drawn, salt).encode()), ("png", png(drawn, salt))):
+        found = {"svg": svg(drawn, salt).encode(), "png": png(drawn, salt)}
+        if isinstance(drawn, Film):
+            found["gif"] = gif(drawn)
+        for suffix, content in found.items():
             path = folder / f"{entry.name}.{suffix}"
             path.write_bytes(content)
             written.append(path)
         print(f"{entry.name}: {drawn.title}")
-    return written
+    return written + _to_point_at(rows, folder)
+
+
+def _to_point_at(rows: StudyRows, folder: Path) -> list[Path]:
+    """The page of the interactive figures, where the study has any."""
+    page = interactive.study_page(rows)
+    if isinstance(page, NotDrawn):
+        print(f"interactive: not drawn, {page.reason}")
+        return []
+    path = folder / "interactive.html"
+    path.write_text(page)
+    print(f"interactive: {', '.join(interactive.FIGURES)} where there are rows, in {path.name}")
+    return [path]
 
 
 if __name__ == "__main__":

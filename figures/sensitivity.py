@@ -6,10 +6,11 @@ from matplotlib.axes import Axes
 
 from . import words
 from .data import Row, StudyRows
-from .style import BLUE, INK, RULE, VERMILLION, Drawing, NotDrawn, canvas
+from .style import BLUE, INK, MUTED, RULE, VERMILLION, Drawing, NotDrawn, canvas
 
 _NAMES = {"point": "the estimate", "bound": "the interval's nearer end"}
 _COLOURS = {"point": BLUE, "bound": VERMILLION}
+_SHAPES = {"point": "o", "bound": "s"}
 
 
 def evalue_sensitivity_curve(rows: StudyRows) -> Drawing | NotDrawn:
@@ -72,3 +73,66 @@ def _title(evalues: dict[str, float]) -> str:
     if bound <= 1:
         return f"{start}; the interval holds no effect even without one"
     return f"{start}; {bound:.2f} would bring the interval to no effect"
+
+
+def evalue_magnitude(rows: StudyRows) -> Drawing | NotDrawn:
+    """E-values of every estimate of the primary's estimand: that of the estimate and that of its interval."""
+    runs = _evalue_runs(rows)
+    if not runs:
+        return NotDrawn("no E-values: no estimate on this design has one")
+    found = {run: {r["subject"]: r["value"] for r in _of(rows, run, "e_value")} for run in runs}
+    order = sorted(runs, key=lambda run: (found[run].get("bound") or 1.0, found[run].get("point") or 1.0, run))
+    figure = canvas(1.3 + 0.3 * len(order))
+    axes = figure.add_subplot()
+    primary = tuple(rows.card.get(k) for k in ("estimator", "specification", "estimand"))
+    for y, run in enumerate(order):
+        point, bound = found[run].get("point"), found[run].get("bound")
+        ends = [v for v in (point, bound) if v is not None]
+        axes.hlines(y, min(ends), max(ends), colors=RULE, linewidth=3, zorder=2)
+        for name, value in (("bound", bound), ("point", point)):
+            if value is not None:
+                axes.plot([value], [y], _SHAPES[name], color=_COLOURS[name], markersize=8, markeredgecolor="white",
+                          zorder=4, gid=f"{name}.{'.'.join(run)}", label=_NAMES[name] if y == 0 else "")  # fmt: skip
+    axes.axvline(1, color=INK, linewidth=1.2, linestyle=(0, (4, 3)))
+    axes.annotate("1: no confounder needed", (1, 1), xycoords=axes.get_xaxis_transform(), xytext=(4, 2),
+                  textcoords="offset points", va="bottom", size=10, color=MUTED)  # fmt: skip
+    estimand = order[0][2]
+    axes.set_yticks(range(len(order)), [words.on_axes(n, "primary" if (n, s, e) == primary else None, s)
+                                        for n, s, e in order])  # fmt: skip
+    for tick, run in zip(axes.get_yticklabels(), order, strict=True):
+        tick.set_fontweight("bold" if run == primary else "normal")
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(-0.6, len(order) - 0.4)
+    axes.margins(x=0.08)
+    axes.set_xlabel("E-value (risk ratio of a hidden confounder\nwith both treatment and outcome)")
+    axes.grid(axis="x", color=RULE)
+    figure.legend(loc="outside lower left", ncols=2)
+    return Drawing(figure, _magnitude_title(found, primary, estimand), f"Estimates of the {estimand}.")
+
+
+def _evalue_runs(rows: StudyRows) -> list[tuple[str, str, str]]:
+    """Runs with an E-value, of the primary's estimand where it has any, else of the commonest."""
+    keys = ("estimator", "specification", "estimand")
+    found = dict.fromkeys(
+        tuple(r[k] for k in keys) for r in rows.sensitivity if r["method"] == "e_value" and r["value"] is not None
+    )
+    estimands = [run[2] for run in found]
+    if not estimands:
+        return []
+    wanted = rows.card.get("estimand")
+    chosen = wanted if wanted in estimands else max(sorted(set(estimands)), key=estimands.count)
+    return [run for run in found if run[2] == chosen and run[0] != "sensitivity"] or [
+        run for run in found if run[2] == chosen
+    ]
+
+
+def _magnitude_title(found: dict, primary: tuple, estimand: str) -> str:
+    points = [v["point"] for v in found.values() if v.get("point")]
+    if primary in found and found[primary].get("point"):
+        point, bound = found[primary]["point"], found[primary].get("bound")
+        start = f"Explaining the primary estimate away takes a hidden confounder of risk ratio {point:.2f}"
+        if bound is not None and bound <= 1:
+            return f"{start}; its interval holds no effect without one"
+        return start if bound is None else f"{start}, its interval {bound:.2f}"
+    ends = dict.fromkeys(f"{v:.2f}" for v in (min(points), max(points)))
+    return f"Explaining the {estimand} away takes a hidden confounder of risk ratio {' to '.join(ends)}"

@@ -32,7 +32,13 @@ _ON_AXES = {
     "iv": "Instruments (IV)",
 }
 
-ESTIMANDS = {"ATE": "all units", "ATT": "the treated", "ATO": "where the arms overlap", "LATE": "local"}
+ESTIMANDS = {
+    "ATE": "all units",
+    "ATT": "the treated",
+    "ATO": "where the arms overlap",
+    "LATE": "local",
+    "policy_value": "a policy",
+}
 
 
 def decimals_for(values: Sequence[float | None], spread: float | None = None) -> int:

@@ -1,4 +1,4 @@
-"""Command line: ``python -m reports`` writes the index and a page a study."""
+"""Command line: ``python -m reports`` writes the site; ``validate``, ``init`` and ``schema`` are beside it."""
 
 from __future__ import annotations
 
@@ -6,59 +6,77 @@ import argparse
 import sys
 from pathlib import Path
 
-import duckdb
+from figures.data import WarehouseError
 
-from figures.data import WarehouseError, connect, study_names
-
+from . import pages, publish
+from .downloads import schema as published
 from .fences import PageError
-from .render import index_page, study_page
+from .validate import problems
+
+EXTRA = "folder of further pages, beside ours"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Render the pages; one line a page. Returns 0, 1 where a page failed, 2 where there is nothing to render."""
-    parser = argparse.ArgumentParser(prog="python -m reports", description="Renders the report from marts.")
-    parser.add_argument("--warehouse", type=Path, default=Path("warehouse.duckdb"), help="DuckDB file")
-    parser.add_argument("--out", type=Path, default=Path("reports/site"), help="folder of the HTML files")
-    parser.add_argument("--studies", default="", help="names with commas; all without")
-    given = parser.parse_args(arguments)
-    wanted = [name.strip() for name in given.studies.split(",") if name.strip()]
+    """Run one of them. Returns 0, 1 where something failed, 2 where there is nothing to work on."""
+    given = sys.argv[1:] if arguments is None else arguments
+    run = {"validate": validate, "init": init, "schema": schema}.get(given[0] if given else "")
     try:
-        return write(given.warehouse, given.out, wanted)
-    except WarehouseError as error:
+        return run(given[1:]) if run else render(given)
+    except (WarehouseError, PageError) as error:
         print(f"reports: {error}", file=sys.stderr)
         return 2
 
 
-def write(warehouse: Path, out: Path, wanted: list[str]) -> int:
-    """Write the site. A page that fails is told and the others are written."""
-    failed = 0
-    with connect(warehouse) as connection:
-        known = study_names(connection)
-        unknown = [name for name in wanted if name not in known]
-        if unknown:
-            raise WarehouseError(f"no study named {', '.join(unknown)}. The warehouse has: {', '.join(known)}")
-        studies = [name for name in known if not wanted or name in wanted]
-        out.mkdir(parents=True, exist_ok=True)
-        for name in [*studies, "index"]:
-            try:
-                html, told = _page(connection, name, studies)
-            except Exception as error:  # one page that breaks must not take the others along, and tells what happened
-                failed += 1
-                kind = "" if isinstance(error, PageError) else f"{type(error).__name__}: "
-                print(f"{name}: failed, {kind}{error}", file=sys.stderr)
-                continue
-            path = out / f"{name}.html"
-            path.write_text(html, encoding="utf-8")
-            print(f"{name}: {told}, {len(html.encode()) / 1024:.0f} KB, {path}")
-    return 1 if failed else 0
+def render(arguments: list[str]) -> int:
+    """Write the site."""
+    parser = argparse.ArgumentParser(
+        prog="python -m reports", description="Writes the report from marts. Also: validate, init NAME, schema."
+    )
+    parser.add_argument("--warehouse", type=Path, default=Path("warehouse.duckdb"), help="DuckDB file")
+    parser.add_argument("--out", type=Path, default=Path("reports/site"), help="folder of the HTML files")
+    parser.add_argument("--studies", default="", help="names with commas; all without")
+    parser.add_argument("--pages", type=Path, help=EXTRA)
+    parser.add_argument("--manifest", type=Path, default=Path("target/manifest.json"), help="dbt's, for the lineage")
+    parser.add_argument("--workers", type=int, default=0, help="processes for figures; the cores without")
+    parser.add_argument("--no-downloads", action="store_true", help="pages and figures only")
+    given = parser.parse_args(arguments)
+    wanted = [name.strip() for name in given.studies.split(",") if name.strip()]
+    order = publish.Order(
+        given.warehouse, given.out, wanted, given.pages, given.manifest, given.workers, not given.no_downloads
+    )
+    return 1 if publish.write(order) else 0
 
 
-def _page(connection: duckdb.DuckDBPyConnection, name: str, studies: list[str]) -> tuple[str, str]:
-    """One page and what is on it."""
-    if name == "index":
-        return index_page(connection, studies), f"{len(studies)} studies"
-    html, drawn, absent = study_page(connection, name, studies)
-    return html, f"{drawn} figures, {absent} without rows"
+def validate(arguments: list[str]) -> int:
+    """Check every page without a warehouse; a line a problem."""
+    parser = argparse.ArgumentParser(prog="python -m reports validate", description="Checks pages without rendering.")
+    parser.add_argument("--pages", type=Path, help=EXTRA)
+    given = parser.parse_args(arguments)
+    found = pages.files(given.pages)
+    told = [line for name, path in found.items() for line in problems(name, path)]
+    for line in told:
+        print(line, file=sys.stderr)
+    print(f"{len(found)} pages, {len(told)} problems")
+    return 1 if told else 0
+
+
+def init(arguments: list[str]) -> int:
+    """Add a page."""
+    parser = argparse.ArgumentParser(prog="python -m reports init", description="Adds a page that renders at once.")
+    parser.add_argument("name", help="small letters, digits and _")
+    parser.add_argument("--pages", type=Path, default=pages.OWN, help="folder of the page; ours without")
+    given = parser.parse_args(arguments)
+    path = pages.init(given.name, given.pages)
+    print(f"{path}: edit it, then python -m reports validate")
+    return 0
+
+
+def schema(arguments: list[str]) -> int:
+    """Write the published schema of card.json anew, from the contract of marts.decision_cards."""
+    argparse.ArgumentParser(prog="python -m reports schema", description=schema.__doc__).parse_args(arguments)
+    published.PUBLISHED.write_text(published.text(), encoding="utf-8")
+    print(published.PUBLISHED)
+    return 0
 
 
 if __name__ == "__main__":

@@ -25,6 +25,8 @@ DESIGNS = {
     "rd": "Regression discontinuity",
     "panel": "Staggered adoption panel",
     "synthetic_control": "Synthetic control",
+    "its": "Interrupted time series",
+    "ope": "Off-policy evaluation",
 }
 
 
@@ -195,6 +197,25 @@ def gates_line(card: Mapping[str, Any]) -> str:
     return "The one gate check passed" if n == 1 else f"All {n} gate checks passed"
 
 
+def amount(value: Any) -> str:
+    """A number of a table whose column is not known: whole numbers whole, others at three digits."""
+    return f"{value:,}".replace("-", words.MINUS) if isinstance(value, int) else words.number(value and float(value))
+
+
+def told(value: Any) -> str:
+    """Anything else of such a table."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (datetime.datetime, datetime.date)):
+        return stamp(value)
+    return "–" if value is None or value == "" else str(value)
+
+
+def share(value: float | None) -> str:
+    """A share as a percentage with one decimal."""
+    return words.percent(value, 1)
+
+
 GLOBALS = {
     "effect": effect,
     "gates_line": gates_line,
@@ -205,6 +226,7 @@ GLOBALS = {
 
 FILTERS = {
     "agreement": agreement,
+    "amount": amount,
     "by_estimand": by_estimand,
     "decision": decision,
     "declared": words.declared,
@@ -222,8 +244,10 @@ FILTERS = {
     "row_interval": row_interval,
     "run": words.run,
     "sentence": words.sentence,
+    "share": share,
     "shortened": words.shortened,
     "specification": words.specification,
     "stamp": stamp,
     "strip": strip,
+    "told": told,
 }

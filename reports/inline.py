@@ -23,8 +23,8 @@ def inline(svg: str, prefix: str, title: str) -> Markup:
     body = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', body)
     body = re.sub(r'href="#([^"]+)"', rf'href="#{prefix}-\1"', body)
     body = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", body)
-    # Matplotlib's one style rule is for every element: keep it inside this figure.
-    body = body.replace("*{stroke-linejoin", f"#{prefix} *{{stroke-linejoin")
+    # The page's own rules say what Matplotlib's one rule says: the content-security policy knows no other style sheet.
+    body = re.sub(r"<style[^>]*>.*?</style>", "", body, flags=re.DOTALL)
     body = re.sub(r"font-family: [^;\"]+;? ?", "", body)
     body = re.sub(r'<svg([^>]*?) width="[^"]*" height="[^"]*"', rf'<svg\1 id="{prefix}" role="img"', body, count=1)
     opening = body.index(">") + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +15,7 @@ from .fences import Fence, PageError
 
 
 def run(connection: duckdb.DuckDBPyConnection, fence: Fence, context: Mapping[str, Any]) -> list[Row]:
-    """The rows of one fence.
+    """The rows of one fence; none where it is optional and its table is not there.
 
     Raises
     ------
@@ -24,6 +25,10 @@ def run(connection: duckdb.DuckDBPyConnection, fence: Fence, context: Mapping[st
     sql, values = bound(fence.sql, context)
     try:
         return query(connection, sql, values)
+    except duckdb.CatalogException as error:
+        if fence.optional:
+            return []
+        raise PageError(f"the query '{fence.name}' failed: {error}") from None
     except duckdb.Error as error:
         raise PageError(f"the query '{fence.name}' failed: {error}") from None
 
@@ -42,6 +47,12 @@ def bound(sql: str, context: Mapping[str, Any]) -> tuple[str, list[Any]]:
 def readable(sql: str, context: Mapping[str, Any]) -> str:
     """The SQL as an analyst would paste it: values as quoted literals."""
     return _rendered(sql, context, literal)
+
+
+def placeholders(sql: str) -> str:
+    """The SQL with ``$1`` in place of every Jinja2 value, for a reader of its syntax alone."""
+    without = re.sub(r"\{%.*?%\}|\{#.*?#\}", lambda match: "\n" * match[0].count("\n"), sql, flags=re.DOTALL)
+    return re.sub(r"\{\{.*?\}\}", lambda match: "$1" + "\n" * match[0].count("\n"), without, flags=re.DOTALL)
 
 
 def literal(value: Any) -> str:

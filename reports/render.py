@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,36 +11,20 @@ import duckdb
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 from markupsafe import Markup
 
-from figures.data import load
-from figures.registry import CATALOGUE, draw
-from figures.style import NotDrawn, svg
-
 from . import queries
+from .drawing import Shown
 from .fences import PageError, parse, to_html
 from .filters import FILTERS, GLOBALS
 from .inline import inline
+from .pages import Page, read
+from .policy import content_security
 
 HERE = Path(__file__).parent
-
-
-@dataclass(frozen=True)
-class Shown:
-    """One figure on a page."""
-
-    name: str
-    title: str
-    guide: str
-    caption: str
-    reads: str
-    svg: Markup
-
-
-@dataclass(frozen=True)
-class Absent:
-    """One figure that is not on a page, and why."""
-
-    name: str
-    reason: str
+# What a page may say besides its own queries; docs/reports.md tells what each is.
+WORDS = ("page", "pages", "studies", "gallery", "lineage", "shown_sql", "table", "picture")
+STUDY_WORDS = ("study", "figures", "absent", "downloads")
+# A larger SVG stays a file of its own, which the browser draws when it is scrolled to.
+INLINE_BYTES = 160_000
 
 
 def environment() -> Environment:
@@ -57,58 +41,69 @@ def environment() -> Environment:
     return found
 
 
-def study_page(connection: duckdb.DuckDBPyConnection, study: str, studies: list[str]) -> tuple[str, int, int]:
-    """The HTML of one study's page, how many figures are on it, and how many are not.
+def document(
+    connection: duckdb.DuckDBPyConnection, source: str | Page, context: Mapping[str, Any], site: Path | None = None
+) -> str:
+    """A page as a whole HTML document; its queries' rows stand under their names.
 
     Raises
     ------
     PageError
         Where a query or a template fails.
     """
-    shown, absent = figures_of(connection, study)
-    context = {"study": study, "studies": studies, "figures": shown, "absent": absent}
-    return page(connection, "study.md", context), len(shown), len(absent)
-
-
-def index_page(connection: duckdb.DuckDBPyConnection, studies: list[str]) -> str:
-    """The HTML of the page that lists the studies."""
-    return page(connection, "index.md", {"studies": studies})
-
-
-def page(connection: duckdb.DuckDBPyConnection, name: str, context: Mapping[str, Any]) -> str:
-    """One page of ``reports/pages`` as a whole HTML document."""
-    source = (HERE / "pages" / name).read_text()
-    return document(connection, source, context)
-
-
-def document(connection: duckdb.DuckDBPyConnection, source: str, context: Mapping[str, Any]) -> str:
-    """A page's source as a whole HTML document; its queries' rows stand under their names."""
+    page = read("page", source) if isinstance(source, str) else source
     jinja = environment()
-    text, fences = parse(source)
-    known: dict[str, Any] = dict(context)
+    text, fences = parse(page.body)
+    known: dict[str, Any] = {"page": page, "pages": [], "studies": [], **context}
     statements: dict[str, str] = {}
     try:
         for fence in fences:
             statements[fence.name] = queries.readable(fence.sql, known)
             known[fence.name] = queries.run(connection, fence, known)
-        partial = jinja.get_template("sql.html")
-        jinja.globals["shown_sql"] = lambda name: Markup(partial.render(name=name, sql=statements[name]))
+        _helpers(jinja, statements, site)
         body = jinja.from_string(to_html(text)).render(**known)
-        return jinja.get_template("base.html").render(body=Markup(body), **known)
+        title = jinja.from_string(page.title).render(**known)
+        return _whole(jinja, body, title, known)
     except TemplateError as error:
         raise PageError(f"{type(error).__name__}: {error}") from error
 
 
-def figures_of(connection: duckdb.DuckDBPyConnection, study: str) -> tuple[list[Shown], list[Absent]]:
-    """The figures that the study has rows for, and the reasons for the others."""
-    rows = load(connection, study)
-    shown: list[Shown] = []
-    absent: list[Absent] = []
-    for entry in CATALOGUE:
-        drawn = draw(entry.name, rows)
-        if isinstance(drawn, NotDrawn):
-            absent.append(Absent(entry.name, drawn.reason))
-            continue
-        picture = inline(svg(drawn, f"{study}.{entry.name}", titled=False), f"fig-{entry.name}", drawn.title)
-        shown.append(Shown(entry.name, drawn.title, entry.guide, drawn.caption, entry.reads, picture))
-    return shown, absent
+def _helpers(jinja: Environment, statements: Mapping[str, str], site: Path | None) -> None:
+    """The calls that a page may make: ``shown_sql``, ``table`` and ``picture``."""
+    sql, rows_table = jinja.get_template("sql.html"), jinja.get_template("rows_table.html")
+
+    def shown_sql(name: str) -> Markup:
+        return Markup(sql.render(name=name, sql=statements[name]))
+
+    def table(rows: list[dict[str, Any]], caption: str, columns: list[str] | None = None) -> Markup:
+        names = columns or (list(rows[0]) if rows else [])
+        numeric = {name for name in names if any(row[name] is not None for row in rows)
+                   and all(_is_number(row[name]) for row in rows)}  # fmt: skip
+        return Markup(rows_table.render(rows=rows, caption=caption, columns=names, numeric=numeric))
+
+    def picture(figure: Shown) -> Markup:
+        return _picture(figure, site)
+
+    jinja.globals.update(shown_sql=shown_sql, table=table, picture=picture)
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or (isinstance(value, (int, float, Decimal)) and not isinstance(value, bool))
+
+
+def _picture(figure: Shown, site: Path | None) -> Markup:
+    """The SVG inside the page where it is small, the file's image otherwise."""
+    path = (site or Path()) / figure.file
+    if path.suffix == ".svg" and path.stat().st_size <= INLINE_BYTES:
+        return inline(path.read_text(encoding="utf-8"), f"fig-{figure.name}", figure.title)
+    return Markup('<img src="{}" alt="{}" loading="lazy">').format(figure.file, figure.title)
+
+
+def _whole(jinja: Environment, body: str, title: str, known: Mapping[str, Any]) -> str:
+    style, script = (
+        (HERE / "templates" / name).read_text(encoding="utf-8").strip() for name in ("style.css", "site.js")
+    )
+    return jinja.get_template("base.html").render(**{
+        **known, "body": Markup(body), "title": Markup(title), "style": Markup(style), "script": Markup(script),
+        "policy": content_security(style, script),
+    })  # fmt: skip

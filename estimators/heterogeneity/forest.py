@@ -207,7 +207,8 @@ def _forest(problem: Problem, x: np.ndarray, r: Residuals, rows: np.ndarray, uni
 
 def _unit(problem: Problem, r: Residuals) -> float:
     """The outcome's residual in standard units: the trees' choices then do not depend on its unit."""
-    return float(np.sqrt(np.average(r.u**2, weights=problem.w))) or 1.0
+    largest = float(np.abs(r.u).max()) or 1.0  # squares of an outcome of order 1e-170 are zero
+    return largest * float(np.sqrt(np.average((r.u / largest) ** 2, weights=problem.w))) or 1.0
 
 
 def _out_of_bag(

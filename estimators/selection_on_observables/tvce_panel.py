@@ -81,15 +81,16 @@ def tvce_panel(problem: Problem, estimand: str) -> Result:
     Covariate terms (``x^2``, products) are made first and taken within then. From these linear and lasso predict, which
     is the within-group approach of Clarke and Polselli: exact where g and m are linear in the terms. Trees on QX would
     leave a confounder wherever g and m bend, because Q g(X) is no function of QX: boosting fits functions of X itself
-    to what Q leaves of their errors (`within_boosting`).
+    to what Q leaves of their errors (`within_boosting`). A few hundred units leave some confounding in the tails, where
+    trees flatten: where the bend is known, declare its term (`x^2`) instead.
 
     Parameters
     ----------
     problem : Problem
-        Roles outcome, treatment (0/1 or a number), unit, time, covariates. Rows are units and periods; gaps are allowed.
-        Options ``learner``, ``covariates`` and the shared ``folds`` and ``repeats`` as of `tvce`; folds keep units whole
-        (clusters, where declared: these must not change within a unit). Sampling weights multiply rows in the
-        projection, the learners and the score. Rows with missing values have been left out or refused before.
+        Roles outcome, treatment (0/1 or a number), unit, time, covariates. Rows are units and periods, with gaps or
+        without. Options ``learner``, ``covariates`` and the shared ``folds`` and ``repeats`` as of `tvce`; folds keep
+        units whole (clusters, where declared: these must not change within a unit). Sampling weights multiply rows in
+        the projection, the learners and the score. Rows with missing values have been left out or refused before.
     estimand : str
         ATE: per unit of treatment; where effects differ, θ weights them by what is left of the treatment's variance,
         some of them negatively where treatment lasts once begun (then read `did`).
@@ -112,7 +113,8 @@ def tvce_panel(problem: Problem, estimand: str) -> Result:
 
     References
     ----------
-    Clarke & Polselli 2025, Econometrics Journal (the within-group approach); Chernozhukov et al. 2018, sections 3.4 and 4.1.
+    Clarke & Polselli 2025, Econometrics Journal (the within-group approach);
+    Chernozhukov et al. 2018, sections 3.4 and 4.1.
     """
     check_sample(problem)
     rows = _rows(problem)

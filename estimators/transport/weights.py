@@ -76,7 +76,7 @@ def entropy_tilt(s: np.ndarray, x: Matrix, w: np.ndarray | None) -> Tilt:
     z = (x.values[:, kept] - mean[kept]) / scale
     lam = np.zeros(len(kept))
     for _ in range(MAX_STEPS):
-        omega = np.where(inside, w * np.exp(z @ lam), 0.0)
+        omega = w * np.exp(np.where(inside, z @ lam, -np.inf))
         gradient, hessian = omega @ z, (z * omega[:, None]).T @ z
         if np.abs(gradient).max(initial=0.0) <= 1e-11 * omega.sum():
             break
@@ -84,7 +84,7 @@ def entropy_tilt(s: np.ndarray, x: Matrix, w: np.ndarray | None) -> Tilt:
     else:
         reason = "no weights give the study's units the target's covariate means"
         raise Refusal(reason, "Narrow the target, or use fewer covariates", "not_identified")
-    tilt, n = np.where(inside, np.exp(z @ lam), 0.0), len(s)
+    tilt, n = np.exp(np.where(inside, z @ lam, -np.inf)), len(s)
     total = float(omega.sum())
     # The target's mean is estimated too: its influence enters through m.
     of_mean = np.where(inside, 0.0, w)[:, None] * z * n / w[~inside].sum()

@@ -21,6 +21,12 @@ histograms as (
 
 ),
 
+drawn as (
+
+    {{ figure_curves() }}
+
+),
+
 final as (
 
     select * from estimated
@@ -28,6 +34,9 @@ final as (
     -- scores carry no time: they are of this build where the effects, which hang on them, are
     select * from histograms
     where histograms.study in (select effects.study from effects)
+    union all
+    select * from drawn
+    where drawn.study in (select effects.study from effects)
 
 )
 

@@ -6,7 +6,8 @@ import inspect
 import pytest
 from support import DECISION, observational
 
-from estimators.registry import BY_NAME, ESTIMATORS, NAIVE, Option
+from estimators import entry as kinds
+from estimators.registry import BESIDE, BY_NAME, ESTIMATORS, NAIVE, Estimator, Option
 from estimators.study import Study
 
 STUDY = Study.declare("s", observational("y", "t", ["a"]))
@@ -14,7 +15,12 @@ STUDY = Study.declare("s", observational("y", "t", ["a"]))
 
 def test_names_are_unique_and_the_naive_ones_are_there():
     assert len(BY_NAME) == len(ESTIMATORS)
-    assert set(NAIVE) <= set(BY_NAME)
+    assert set(BESIDE) <= set(BY_NAME)
+    assert (*NAIVE, "sensitivity") == BESIDE
+
+
+def test_the_registry_hands_on_the_kinds_of_its_entries():
+    assert (Option, Estimator) == (kinds.Option, kinds.Estimator)
 
 
 @pytest.mark.parametrize("name", BY_NAME)
@@ -82,6 +88,7 @@ def test_a_declared_role_brings_its_estimator():
     block = observational("y", "t", ["a"], instruments=["z"], running="r", cutoff=0, time="d", cohort="g")
     names = {e.name for e in ESTIMATORS if e.suits(Study.declare("s", block), "binary")}
     assert {"iv", "rd", "did", "synthetic_control"} <= names
+    assert "tvce_panel" in names
     bare = {k: v for k, v in block.items() if k not in ("covariates", "cohort")}
     bare["decision"] = {**DECISION, "primary": "difference_in_means"}
     assert {e.name for e in ESTIMATORS if e.suits(Study.declare("s", bare), "binary")} == {

@@ -1,16 +1,22 @@
-"""The pages that are written: complete, self-contained, escaped, and honest about what failed."""
+"""The pages that are written: whole, with nothing from elsewhere, escaped, and honest about what failed."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import html
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 from unit import figures_fixture
 
+from figures.registry import CATALOGUE
 from reports.__main__ import main
+from reports.pages import Page
 
 NASTY = '<script>alert("x")</script> & {{ 7 * 7 }} **bold** [a](javascript:alert(1))'
 VOID = {"meta", "link", "br", "img", "input", "hr"}
@@ -26,6 +32,7 @@ class Tree(HTMLParser):
         self.refs: list[str] = []
         self.tags: list[str] = []
         self.external: list[str] = []
+        self.links: list[str] = []
         self.text = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -35,10 +42,14 @@ class Tree(HTMLParser):
         self.refs += (given.get("aria-labelledby") or "").split()
         for key in ("src", "href", "xlink:href"):
             target = given.get(key) or ""
-            if key in given and (key == "src" or re.match(r"(?:https?:)?//|data:", target)):
+            if key in given and re.match(r"(?:https?:)?//|data:", target):
                 self.external.append(target)
+            elif key == "href" and target and not target.startswith("#"):
+                self.links.append(target)
             if target.startswith("#"):
                 self.refs.append(target[1:])
+            if key == "src" and target:
+                self.links.append(target)
         if tag not in VOID:
             self.open.append(tag)
 
@@ -52,7 +63,8 @@ class Tree(HTMLParser):
         assert self.open.pop() == tag, f"</{tag}> out of order"
 
     def handle_data(self, data: str) -> None:
-        self.text += data
+        if not self.open or self.open[-1] not in ("script", "style"):
+            self.text += data
 
 
 def read(path: Path) -> Tree:
@@ -82,26 +94,31 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def site(warehouse: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("site")
-    assert main(["--warehouse", str(warehouse), "--out", str(out)]) == 0
+    assert main(["--warehouse", str(warehouse), "--out", str(out), "--workers", "1", "--manifest", "none"]) == 0
     return out
 
 
 STUDIES = [block[0] for block in figures_fixture.STUDIES]
 
 
-@pytest.mark.parametrize("name", [*STUDIES, "broken", "index"])
+PAGES = ["index", "gallery", "methods", "calibration", "lineage", "glossary"]
+
+
+@pytest.mark.parametrize("name", [*STUDIES, "broken", *PAGES])
 def test_pages_are_whole_and_stand_alone(site: Path, name: str) -> None:
     tree = read(site / f"{name}.html")
     assert tree.external == []
-    assert "script" not in tree.tags
+    assert tree.tags.count("script") == tree.tags.count("style") == 1
     assert "link" not in tree.tags
+    for link in tree.links:
+        assert (site / link.partition("#")[0]).is_file(), link
     assert len(tree.ids) == len(set(tree.ids)), "an id stands twice"
     assert set(tree.refs) <= set(tree.ids), "something refers to an id that is not there"
     assert tree.tags.count("main") == tree.tags.count("h1") == tree.tags.count("footer") == 1
     assert tree.tags.count("table") == tree.tags.count("caption")
     assert "\ue000" not in tree.text
     assert "{{" not in tree.text.replace(NASTY, "")
-    assert "None" not in tree.text
+    assert re.search(r"\bNone\b(?! of)", tree.text) is None
 
 
 def test_the_index_lists_every_study_with_its_decision_and_effect(site: Path) -> None:
@@ -121,7 +138,7 @@ def test_the_index_lists_every_study_with_its_decision_and_effect(site: Path) ->
 def test_values_are_never_read_as_html_markdown_or_jinja(site: Path) -> None:
     for name in ("card", "index"):
         page = (site / f"{name}.html").read_text()
-        assert "<script>" not in page
+        assert page.count("<script") == 1
         assert "&lt;script&gt;" in page
         assert "<strong>bold" not in page
         assert 'href="javascript' not in page
@@ -163,12 +180,64 @@ def test_failed_gates_stand_first(site: Path) -> None:
 
 def test_figures_are_inline_with_a_name_and_a_guide(site: Path) -> None:
     page = (site / "prop99.html").read_text()
-    assert page.count("<svg ") == 2
     assert re.search(r'<svg[^>]* id="fig-rd_plot"', page) is None
     assert re.search(r'<svg[^>]* id="fig-synthetic_path_and_gap" role="img"[^>]*><title>The treated unit differs', page)
-    assert page.count("How to read it.") == 2
+    assert page.count("How to read it.") == page.count("<figure ") >= 2
     assert "no running variable" in page
-    assert "*{stroke-linejoin" not in page.replace(" *{stroke-linejoin", "")
+    assert "*{stroke-linejoin" not in page
+
+
+def test_the_policy_names_the_script_and_the_style_sheet(site: Path) -> None:
+    for name in ("nsw", "index"):
+        page = (site / f"{name}.html").read_text()
+        policy = html.unescape(re.search(r'Content-Security-Policy" content="([^"]+)"', page)[1])  # type: ignore[index]
+        for tag in ("script", "style"):
+            (text,) = re.findall(f"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
+            assert f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" in policy
+        assert policy.startswith("default-src 'none'; ")
+        assert "unsafe" not in policy.split("style-src ")[0]
+
+
+def test_the_gallery_has_every_figure_with_its_guide_and_studies(site: Path) -> None:
+    page = (site / "gallery.html").read_text()
+    assert page.count('<article aria-labelledby="g-') == len(CATALOGUE)
+    text = " ".join(read(site / "gallery.html").text.split())
+    assert CATALOGUE[0].guide in text
+    assert 'href="nsw.html#f-estimator_forest"' in page
+    assert 'id="f-estimator_forest"' in (site / "nsw.html").read_text()
+
+
+def test_pages_without_their_seed_say_so(site: Path) -> None:
+    assert "The warehouse has no seeds.estimator_catalogue" in read(site / "methods.html").text
+    assert "This warehouse has no calibration: make calibrate" in read(site / "calibration.html").text
+
+
+def test_methods_and_calibration_show_their_seeds(warehouse: Path, tmp_path: Path) -> None:
+    path = tmp_path / "w.duckdb"
+    path.write_bytes(warehouse.read_bytes())
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("create schema seeds")
+        connection.execute(
+            "create table seeds.estimator_catalogue as select 'ipw' as estimator, 'Weighting' as title,"
+            " 'outcome treatment' as needs, 'binary' as treatment, 'ATE ATT' as estimands, 'overlap' as assumptions,"
+            " 'propensities near 0' as when_not, 'Li 2018' as source, false as is_naive"
+        )
+        connection.execute(
+            "create table seeds.calibration as select 'ipw' as estimator, 'ATE' as estimand, 'overall' as term,"
+            " unnest(['linear', 'curved', 'weak']) as process, 1000 as n, 1000 as estimated, 0.01 as bias,"
+            " unnest([0.951, 0.9, 0.8]) as coverage, unnest([true, true, false]) as is_judged,"
+            " unnest([true, false, null]) as is_covered"
+        )
+    given = ["--warehouse", str(path), "--out", str(tmp_path / "site"), "--studies", "senate", "--no-downloads"]
+    assert main([*given, "--workers", "1"]) == 0
+    methods = " ".join(read(tmp_path / "site" / "methods.html").text.split())
+    for told in ("1 method, with", "Weighting", "outcome, treatment", "Propensities near 0.", "Li 2018", "1 refused"):
+        assert told in methods
+    calibration = " ".join(read(tmp_path / "site" / "calibration.html").text.split())
+    assert "1 of 2 judged rows cover the truth as often as they say." in calibration
+    assert calibration.index("Curved") < calibration.index("Linear")
+    assert "95.1 %Covers" in calibration
+    assert "Shown only" in calibration
 
 
 def test_the_sql_that_is_shown_gives_the_rows_that_are_shown(site: Path, warehouse: Path) -> None:
@@ -189,13 +258,14 @@ def test_the_sql_that_is_shown_gives_the_rows_that_are_shown(site: Path, warehou
     assert len(rows) == counts[0]
 
 
-def test_one_line_a_page(warehouse: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--warehouse", str(warehouse), "--out", str(tmp_path), "--studies", "senate,mpdta"]) == 0
-    lines = capsys.readouterr().out.strip().splitlines()
-    assert [line.split(":")[0] for line in lines] == ["mpdta", "senate", "index"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["index.html", "mpdta.html", "senate.html"]
-    assert "2 figures, 6 without rows" in lines[0]
+def test_the_chosen_studies_alone(warehouse: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["--warehouse", str(warehouse), "--out", str(tmp_path), "--studies", "senate,mpdta", "--no-downloads"]
+    assert main(given) == 0
+    told = capsys.readouterr().out
+    assert "figures 2/2 " in told
+    assert sorted(path.stem for path in tmp_path.glob("*.html")) == sorted([*PAGES, "mpdta", "senate"])
     assert "nsw.html" not in (tmp_path / "index.html").read_text()
+    assert "No downloads were written." in (tmp_path / "senate.html").read_text()
 
 
 @pytest.mark.parametrize(
@@ -227,20 +297,21 @@ def test_an_unknown_study_is_told(warehouse: Path, tmp_path: Path, capsys: pytes
 def test_a_page_that_fails_does_not_take_the_others_along(
     warehouse: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from reports import __main__ as command
+    from reports import publish
     from reports.fences import PageError
 
-    whole = command.study_page
+    whole = publish.document
     errors = {"mpdta": PageError("the query 'cards' failed: no such column"), "nsw": KeyError("x")}
 
-    def breaks(connection: duckdb.DuckDBPyConnection, study: str, studies: list[str]) -> tuple[str, int, int]:
-        if study in errors:
-            raise errors[study]
-        return whole(connection, study, studies)
+    def breaks(connection: duckdb.DuckDBPyConnection, page: Page, known: dict[str, Any], site: Path) -> str:
+        if known.get("study") in errors:
+            raise errors[known["study"]]
+        return whole(connection, page, known, site)
 
-    monkeypatch.setattr(command, "study_page", breaks)
-    assert main(["--warehouse", str(warehouse), "--out", str(tmp_path), "--studies", "senate,mpdta,nsw"]) == 1
+    monkeypatch.setattr(publish, "document", breaks)
+    given = ["--warehouse", str(warehouse), "--out", str(tmp_path), "--studies", "senate,mpdta,nsw", "--workers", "1"]
+    assert main([*given, "--no-downloads"]) == 1
     told = capsys.readouterr().err
-    assert "mpdta: failed, the query 'cards' failed" in told
-    assert "nsw: failed, KeyError: 'x'" in told
+    assert "mpdta.html: failed, the query 'cards' failed" in told
+    assert "nsw.html: failed, KeyError: 'x'" in told
     assert (tmp_path / "senate.html").exists()

@@ -34,7 +34,9 @@ def test_fences_are_taken_out_and_shown_where_they_stood() -> None:
 @pytest.mark.parametrize(
     ("source", "told"),
     [("```sql a\nselect 1\n```\n```sql a\nselect 2\n```\n", "two SQL fences are named 'a'"),
-     ("```sql a-b\nselect 1\n```\n", "is no identifier"), ("```sql\nselect 1\n```\n", "has no name")],
+     ("```sql a-b\nselect 1\n```\n", "is no identifier"), ("```sql\nselect 1\n```\n", "has no name"),
+     ("```sql a\nselect 1\n", "the SQL fence 'a' has no end"),
+     ("```sql a maybe\nselect 1\n```\n", "only 'optional' may follow")],
 )  # fmt: skip
 def test_bad_fences_are_told(source: str, told: str) -> None:
     with pytest.raises(PageError, match=told):
@@ -93,6 +95,23 @@ def test_a_failing_query_names_its_fence(connection: duckdb.DuckDBPyConnection) 
         queries.run(connection, Fence("lost", "select nothing from marts.nowhere"), {})
 
 
+def test_an_optional_query_has_no_rows_without_its_table(connection: duckdb.DuckDBPyConnection) -> None:
+    assert queries.run(connection, Fence("s", "select * from seeds.nowhere", optional=True), {}) == []
+    with pytest.raises(PageError, match="the query 's' failed"):
+        queries.run(connection, Fence("s", "select nothing from marts.studies", optional=True), {})
+
+
+def test_a_table_of_any_rows(connection: duckdb.DuckDBPyConnection) -> None:
+    source = (
+        "```sql found\nselect 'a<b' as name, -1234.5 as amount, true as is_it, null as nothing, 1234 as n\n```\n\n"
+        '{{ table(found, "All of it") }}\n'
+    )
+    page = document(connection, source, {})
+    assert "<caption>All of it</caption>" in page
+    row = '<th scope="row">a&lt;b</th><td class="num">\N{MINUS SIGN}1,234</td><td>yes</td><td>–</td>'
+    assert f'{row}<td class="num">1,234</td>' in page
+
+
 def test_an_unknown_word_is_an_error(connection: duckdb.DuckDBPyConnection) -> None:
     for source in ("{{ missing }}", "```sql a\nselect {{ missing }}\n```\n"):
         with pytest.raises(PageError, match="missing"):
@@ -119,7 +138,7 @@ def test_inlined_figures_share_no_ids() -> None:
     assert '<svg id="fig-a" role="img" viewBox="0 0 1 2"><title>Risk &lt; 2 &amp; more</title>' in page
     assert '<path id="fig-a-m1"/>' in page
     assert 'href="#fig-a-m1" clip-path="url(#fig-a-p)"' in page
-    assert "#fig-a *{stroke-linejoin" in page
+    assert "<style" not in page
     assert "DejaVu" not in page
     assert "font-size: 9px; fill: #000" in page
 

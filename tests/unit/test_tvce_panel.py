@@ -27,7 +27,7 @@ def block(learner: str = "linear", covariates: tuple[str, ...] = ("x", "z"), **m
 
 
 def panel(n: int = 120, seed: int = 3, periods: int = 5, bend: float = 0.0, binary: bool = False) -> dict[str, Any]:
-    """A level of the unit moves covariates, dose and outcome; the effect is 2; ``bend`` puts x² into dose and outcome."""
+    """A level of the unit moves covariates, dose and outcome; the effect is 2. ``bend`` puts x² into both."""
     rng = np.random.default_rng(seed)
     level, t = rng.normal(size=(n, 1)), np.arange(periods)
     x, z = level + rng.normal(size=(n, periods)), rng.normal(size=(n, periods)) - 0.5 * level

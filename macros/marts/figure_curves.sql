@@ -1,0 +1,144 @@
+{#
+    Curves that figures draw and that no estimator writes, made in SQL from each study's units and scores: how outcomes are
+    distributed and what the outcome model misses (studies with scores), correlations of covariates, and paths over time.
+#}
+{% macro figure_curves() %}
+    {% set selects = [] %}
+    {% for study in var('studies') if execute %}
+        {% set block = cqox.study_block(study) %}
+        {% set units = cqox.built_table(study ~ '_units') %}
+        {% set scores = cqox.built_table(study ~ '_scores') %}
+        {% if units is not none and block.get('outcome') %}
+            {% set present = cqox.types_of_columns(units) %}
+            {% if block['outcome'] in present and not cqox.is_text(present[block['outcome']]) %}
+                {% do selects.extend(cqox.curves_of_units(study, block, units, present)) %}
+                {% if scores is not none and block.get('unit', 'unit_id') in present %}
+                    {% do selects.extend(cqox.curves_of_arms(study, block, units, scores, present)) %}
+                {% endif %}
+            {% endif %}
+        {% endif %}
+    {% endfor %}
+    {{ selects | join('\nunion all\n') if selects else cqox.no_curves() }}
+{% endmacro %}
+
+{% macro built_table(name) %}
+    {% for node in graph.nodes.values() if node.resource_type == 'model' and node.name == name %}
+        {{ return(load_relation(api.Relation.create(
+            database=node.database, schema=node.schema, identifier=node.alias
+        ))) }}
+    {% endfor %}
+    {{ return(none) }}
+{% endmacro %}
+
+{# Name to lower-case type of each column. #}
+{% macro types_of_columns(relation) %}
+    {% set out = {} %}
+    {% for column in adapter.get_columns_in_relation(relation) %}
+        {% do out.update({column.name: column.data_type | lower}) %}
+    {% endfor %}
+    {{ return(out) }}
+{% endmacro %}
+
+{% macro curves_of_units(study, block, units, present) %}
+    {% set out = [] %}
+    {% set rows = cqox.rows_of_units(block, units) %}
+    {% if cqox.are_readable(block.get('covariates'), present) %}
+        {% set columns = cqox.term_expressions(units, block.get('covariates') or [])[:14] %}
+        {% if columns | length > 1 %}{% do out.append(cqox.covariate_correlations(study, columns, rows)) %}{% endif %}
+    {% endif %}
+    {% if block.get('time') in present and not cqox.is_text(present[block['time']]) %}
+        {% do out.append(cqox.outcome_paths(study, block, units, none)) %}
+        {% if block.get('cohort') in present and not cqox.is_text(present[block['cohort']]) %}
+            {% do out.append(cqox.outcome_paths(study, block, units, block['cohort'])) %}
+        {% endif %}
+    {% endif %}
+    {{ return(out) }}
+{% endmacro %}
+
+{% macro curves_of_arms(study, block, units, scores, present) %}
+    {% set estimand = (block.get('decision') or {}).get('estimand') %}
+    {% set weight = 'weight_ipw_att' if estimand == 'ATT' else 'weight_ipw_ate' %}
+    {% set named = cqox.plain_covariates(block, present) %}
+    {% set arms = cqox.outcomes_by_arm(block, units, scores, weight, named) %}
+    {% set out = [
+        cqox.outcome_histograms(study, arms), cqox.outcome_cdf(study, arms), cqox.outcome_ks(study, arms),
+        cqox.quantile_effects(study, arms, 'ATT' if estimand == 'ATT' else 'ATE'), cqox.residual_curves(study, arms)
+    ] %}
+    {% if named %}{% do out.append(cqox.outcome_by_covariate(study, arms, named)) %}{% endif %}
+    {{ return(out) }}
+{% endmacro %}
+
+{# Covariates declared as bare columns of numbers, at most twelve. #}
+{% macro plain_covariates(block, present) %}
+    {% set out = [] %}
+    {% for term in block.get('covariates') or [] %}
+        {% if term in present and not cqox.is_text(present[term]) %}{% do out.append(term) %}{% endif %}
+    {% endfor %}
+    {{ return(out[:12]) }}
+{% endmacro %}
+
+{% macro are_readable(terms, present) %}
+    {% for name in cqox.columns_of_terms(terms) %}
+        {% if name not in present %}{{ return(false) }}{% endif %}
+    {% endfor %}
+    {% for term in terms or [] if not term.startswith('C(') and 'C(' not in term %}
+        {% for name in cqox.columns_of_terms([term]) %}
+            {% if cqox.is_text(present[name]) %}{{ return(false) }}{% endif %}
+        {% endfor %}
+    {% endfor %}
+    {{ return(true) }}
+{% endmacro %}
+
+{# One row a unit with scores: arm, outcome, its cross-fitted prediction, weight and bare covariates; in brackets. #}
+{% macro outcomes_by_arm(block, units, scores, weight, named) %}
+    {% set built %}
+    (
+        select
+            scores.unit_id as arm_unit,
+            case when scores.treatment = 1 then 'treated' else 'control' end as arm,
+            cast(units.{{ adapter.quote(block['outcome']) }} as {{ cqox.type_double() }}) as arm_outcome,
+            case when scores.treatment = 1 then scores.mu1 else scores.mu0 end as fitted,
+            scores.{{ weight }} as arm_weight
+            {%- for name in named %},
+            cast(units.{{ adapter.quote(name) }} as {{ cqox.type_double() }}) as covariate_{{ loop.index }}
+            {%- endfor %}
+        from {{ scores }} as scores
+        inner join {{ cqox.drawn_units(block, units) }} as units
+            on scores.unit_id = units.{{ adapter.quote(block.get('unit', 'unit_id')) }}
+        where isfinite(cast(units.{{ adapter.quote(block['outcome']) }} as {{ cqox.type_double() }}))
+    )
+    {% endset %}
+    {{ return(built) }}
+{% endmacro %}
+
+{# The units, and of more than the row_budget of the study a sample by a hash of the unit: sorts of all would be slow. #}
+{% macro drawn_units(block, units) %}
+    {% set rows = cqox.rows_of_units(block, units) %}
+    {% set number = run_query('select count(*) from ' ~ units).rows[0][0] %}
+    {% set every = (number / block.get('row_budget', 200000)) | round(0, 'ceil') | int %}
+    {% if every <= 1 %}{{ return(rows) }}{% endif %}
+    {% set unit = adapter.quote(block.get('unit', 'unit_id')) %}
+    {{ return('(select * from ' ~ rows ~ ' where hash(' ~ unit ~ ') % ' ~ every ~ ' = 0)') }}
+{% endmacro %}
+
+{# The columns of a curve that come before x; estimand: text or none. #}
+{% macro curve_key(study, curve, estimand=none) %}
+    {{ cqox.as_text("'" ~ study ~ "'") }} as study,
+    'scores' as estimator,
+    'default' as specification,
+    {{ cqox.null_text() if estimand is none else "'" ~ estimand ~ "'" }} as estimand,
+    '{{ curve }}' as curve
+{%- endmacro %}
+
+{# Whole rows of a curve without intervals. #}
+{% macro plain_points(study, curve, series, x, y, source, label=none, estimand=none) %}
+    select
+        {{ cqox.curve_key(study, curve, estimand) }},
+        {{ series }} as series,
+        cast({{ x }} as {{ cqox.type_double() }}) as x,
+        {{ cqox.null_text() if label is none else label }} as x_label,
+        cast({{ y }} as {{ cqox.type_double() }}) as y,
+        {{ cqox.null_double() }} as conf_low,
+        {{ cqox.null_double() }} as conf_high
+    from {{ source }}
+{% endmacro %}

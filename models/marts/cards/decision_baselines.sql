@@ -1,0 +1,154 @@
+-- What the outcome would be on average without treatment, for whom the primary estimand speaks; a relative effect needs
+-- it. A study without a row has no such number: compliers, cohorts and other populations cannot be told apart here.
+
+with
+
+primary_rows as (
+
+    select * from {{ ref('estimates') }}
+    where
+        is_primary
+        and status = 'estimated'
+
+),
+
+estimates as (
+
+    select * from {{ ref('estimates') }}
+
+),
+
+curves as (
+
+    select * from {{ ref('curves') }}
+
+),
+
+means as (
+
+    {{ untreated_means() }}
+
+),
+
+by_scores as (
+
+    select
+        means.study,
+        case
+            when primary_rows.estimand = 'ATT' then means.of_treated
+            when primary_rows.estimand = 'ATO' then means.of_overlap
+            else means.of_all
+        end as baseline,
+        case
+            when primary_rows.estimand = 'ATT' then 'mean of the treated without treatment, by regression'
+            when primary_rows.estimand = 'ATO' then 'mean where the arms overlap, without treatment, by regression'
+            else 'mean without treatment, by regression'
+        end as baseline_reading
+    from means
+    inner join primary_rows on means.study = primary_rows.study
+    where
+        primary_rows.estimand in ('ATE', 'ATT', 'ATO', 'ACME', 'ADE', 'TOTAL')
+        and primary_rows.estimator not in ('did', 'twfe', 'panel_matching', 'transportability', 'its')
+
+),
+
+curves_of_primary as (
+
+    select
+        primary_rows.study,
+        primary_rows.estimate,
+        curves.curve,
+        curves.series,
+        curves.x,
+        curves.y
+    from primary_rows
+    inner join curves
+        on
+            primary_rows.study = curves.study
+            and primary_rows.estimator = curves.estimator
+            and primary_rows.specification = curves.specification
+            and primary_rows.estimand = curves.estimand
+
+),
+
+-- the left limit at the cutoff stands for no treatment only where the jump is the estimate (not where it is fuzzy)
+by_cutoff as (
+
+    select
+        study,
+        max(case when series = 'left' then y end) as baseline,
+        'mean just below the cutoff' as baseline_reading
+    from curves_of_primary
+    where
+        curve = 'rd_fit'
+        and x = 0
+    group by study
+    having
+        abs(
+            max(case when series = 'right' then y end) - max(case when series = 'left' then y end) - max(estimate)
+        ) <= 1e-6 * abs(max(estimate))
+
+),
+
+by_path as (
+
+    select
+        study,
+        avg(y) as baseline,
+        'mean of the synthetic unit after treatment began' as baseline_reading
+    from curves_of_primary
+    where
+        curve = 'synthetic_path'
+        and series = 'synthetic'
+        and (study, x) in (
+            select
+                effects.study,
+                effects.x
+            from curves_of_primary as effects
+            where effects.curve = 'synthetic_effect'
+        )
+    group by study
+    union all
+    select
+        study,
+        avg(y) as baseline,
+        'mean of the trend carried on after the intervention' as baseline_reading
+    from curves_of_primary
+    where
+        curve = 'its_path'
+        and series = 'counterfactual'
+    group by study
+
+),
+
+by_log as (
+
+    select
+        primary_rows.study,
+        estimates.estimate as baseline,
+        'value of the decisions as they were logged' as baseline_reading
+    from primary_rows
+    inner join estimates
+        on
+            primary_rows.study = estimates.study
+            and primary_rows.estimator = estimates.estimator
+            and primary_rows.specification = estimates.specification
+            and primary_rows.estimand = estimates.estimand
+            and estimates.term = 'logged'
+
+),
+
+final as (
+
+    select * from by_scores
+    where baseline is not null
+    union all
+    select * from by_cutoff
+    union all
+    select * from by_path
+    union all
+    select * from by_log
+
+)
+
+select * from final

@@ -1,0 +1,100 @@
+-- The rule, read from top to bottom. Everything is turned so that more is better: for a study that wants less, the
+-- effect and its interval change sign, and minimum_effect stays a positive size in the desired direction.
+--   cannot_answer  the primary estimate is refused or failed
+--   ship           the whole interval is at or beyond minimum_effect
+--   do_not_ship    the whole interval is short of it
+--   extend         the interval holds it
+-- Without an interval the placebo p-value decides whether there is an effect at all (var placebo_alpha).
+-- What was found is told apart from what to do: `no_effect` is a finding, `too_imprecise` is none.
+
+with
+
+cards as (
+
+    select
+        cards.*,
+        coalesce(agreement.n_estimated, 0) as n_estimated,
+        coalesce(agreement.n_agreeing, 0) as n_agreeing,
+        coalesce(gates.n_gates_failed, 0) as n_gates_failed,
+        coalesce(
+            cards.effective_sample_size < {{ var('gate_thresholds')['effective_sample_size'] }}, false
+        ) as is_thin
+    from {{ ref('decision_primary') }} as cards
+    left join {{ ref('decision_agreement') }} as agreement on cards.study = agreement.study
+    left join {{ ref('decision_gates') }} as gates on cards.study = gates.study
+
+),
+
+decided as (
+
+    select
+        *,
+        case
+            when status <> 'estimated' or estimate is null then 'cannot_answer'
+            when conf_low is not null and gain_low >= minimum_effect then 'ship'
+            when conf_low is not null and gain_high < minimum_effect then 'do_not_ship'
+            when conf_low is not null then 'extend'
+            when p_value <= {{ var('placebo_alpha') }} and gain >= minimum_effect then 'ship'
+            when p_value <= {{ var('placebo_alpha') }} then 'do_not_ship'
+            else 'extend'
+        end as decision,
+        case
+            when status <> 'estimated' or estimate is null then 'no_estimate'
+            when conf_low is null and p_value <= {{ var('placebo_alpha') }} then 'stands_out'
+            when conf_low is null then 'too_imprecise'
+            when gain_low > 0 then 'gain'
+            when gain_high < 0 then 'loss'
+            when gain_high < minimum_effect and gain_low > -minimum_effect then 'no_effect'
+            when gain_high < minimum_effect then 'no_gain'
+            else 'too_imprecise'
+        end as finding,
+        case
+            when n_gates_failed > 0 then 'a gate of the primary estimate failed'
+            when is_thin then 'few effective units carry the estimate'
+            when conf_low is not null and n_agreeing < 0.5 * n_estimated
+                then 'most estimates of this effect lie outside the primary''s interval'
+        end as why_low
+    from cards
+
+),
+
+rated as (
+
+    select
+        *,
+        case
+            when decision = 'cannot_answer' or why_low is not null then 'low'
+            -- methods that agree on not knowing give no high confidence
+            when decision = 'extend' then 'moderate'
+            when
+                n_agreeing >= {{ var('agreement_share') }} * n_estimated
+                and n_estimated >= 3
+                and conf_low is not null
+                then 'high'
+            else 'moderate'
+        end as confidence
+    from decided
+
+),
+
+final as (
+
+    select
+        study,
+        decision,
+        finding,
+        confidence,
+        case
+            when decision = 'cannot_answer' then 'there is no primary estimate'
+            when why_low is not null then why_low
+            when confidence = 'high' then 'no gate failed, and three or more methods agree'
+            when decision = 'extend' then 'the answer is open, however well the methods agree'
+            when conf_low is null then 'no gate failed, but there is no interval'
+            when n_estimated < 3 then 'no gate failed, but fewer than three methods can check each other'
+            else 'no gate failed, but some methods lie outside the primary''s interval'
+        end as confidence_reason
+    from rated
+
+)
+
+select * from final

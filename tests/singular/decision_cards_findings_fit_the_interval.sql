@@ -1,0 +1,13 @@
+-- "No effect" needs an interval that holds zero and nothing that matters; "too imprecise" never stands beside ship.
+select
+    study,
+    decision,
+    finding,
+    conf_low,
+    conf_high
+from {{ ref('decision_cards') }}
+where
+    (finding = 'no_effect' and not coalesce(conf_low <= 0 and conf_high >= 0, false))
+    or (finding = 'no_effect' and greatest(abs(conf_low), abs(conf_high)) >= minimum_effect)
+    or (finding = 'too_imprecise' and decision in ('ship', 'do_not_ship'))
+    or (finding = 'no_estimate') <> (decision = 'cannot_answer')
