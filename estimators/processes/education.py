@@ -56,7 +56,7 @@ def education(seed: int = SEED, schools: int = SCHOOLS) -> Generated:
     units: Columns = {
         "pupil_id": np.arange(1, n + 1), "school": school + 1, "tutored": tutored, "attendance": attendance,
         "score": np.where(rng.random(n) < ABSENT, np.nan, score),
-        "prior": x.prior, "graduate": x.graduate, "girl": x.girl,
+        "prior_score": x.prior, "graduate": x.graduate, "girl": x.girl,
     }  # fmt: skip
     return Generated(units, education_truths())
 

@@ -84,7 +84,7 @@ def test_education_has_its_effects() -> None:
     by_school = np.bincount(u["school"] - 1, u["tutored"]) / np.bincount(u["school"] - 1)
     assert set(by_school) == {0.0, 1.0}
     assert by_school.mean() == 0.5
-    x = [u[name][seen] for name in ("tutored", "prior", "graduate", "girl")]
+    x = [u[name][seen] for name in ("tutored", "prior_score", "graduate", "girl")]
     assert coefficient(u["score"][seen], *x) == pytest.approx(truth(made.truths, "ope", "ATE"), abs=0.12)
     moved = coefficient(u["attendance"], u["tutored"])
     alone = coefficient(u["score"][seen], x[0], u["attendance"][seen], *x[1:])

@@ -14,7 +14,7 @@ final as (
         cast(tutored as integer) as tutored,
         cast(attendance as double) as attendance,
         cast(score as double) as score,
-        cast(prior as double) as prior,
+        cast(prior_score as double) as prior_score,
         cast(graduate as integer) as graduate,
         cast(girl as integer) as girl
     from source
