@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..errors import Refusal
 from ..inference import cluster_sums, standard_error
 from ..laws import normal_quantile, normal_tail
 from ..problem import Problem
@@ -50,8 +51,8 @@ def causal_forest(problem: Problem, estimand: str) -> Result:
     Raises
     ------
     Refusal
-        For fewer than 50 units or ten in an arm, a modifier that no model holds (outside experiments), and as
-        `forest.grown`.
+        For the ATT of a continuous treatment; for fewer than 50 units or ten in an arm, a modifier that no model holds
+        (outside experiments), and as `forest.grown`.
 
     Sources
     -------
@@ -59,6 +60,9 @@ def causal_forest(problem: Problem, estimand: str) -> Result:
     EconML's CausalForest (Battocchi et al. 2019).
     """
     binary = problem.kind == "binary"
+    if estimand == "ATT" and not binary:
+        reason = f"'{problem.study.treatment}' is continuous, so there are no treated whose average could be told"
+        raise Refusal(reason, "Read the ATE: the average effect of one unit more", "not_identified")
     check_arms(problem, least=LEAST_ARM) if binary else check_sample(problem)
     check_modifiers(problem)
     forest = grown(problem)

@@ -105,6 +105,11 @@ def test_continuous_treatment() -> None:
     assert row.n_treated is None
 
 
+def test_a_continuous_treatment_has_no_treated() -> None:
+    with pytest.raises(Refusal, match="'t' is continuous, so there are no treated"):
+        go(units(400, continuous=True), estimand="ATT")
+
+
 def test_continuous_treatment_of_unequal_spread_with_few_modifiers() -> None:
     """The effect varies with x, which no tree sees: weights by the spread given all covariates still average it."""
     data = units(4_000, slope=0.0, continuous=True)
