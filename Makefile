@@ -30,7 +30,7 @@ build: .venv/installed
 
 test: lint
 	@echo "== pytest"
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 # Spark is 400 MB and not in the lock: an environment of its own, for the tests that compare engines. See docs/engines.md.
 spark: .venv-spark/installed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from unittest import mock
 
@@ -21,10 +21,11 @@ NUMBERS = (
 WORDS = ("estimand", "term", "contrast", "variance_estimator", "status")
 
 
-def both(block: Mapping[str, Any], units: Any, estimator: str) -> list[tuple[Row, Row]]:
-    """The estimator's rows in memory and streamed, in pairs; the study's other estimators do not run."""
+def both(block: Mapping[str, Any], units: Any, estimator: str, alongside: Sequence[str] = ()) -> list[tuple[Row, Row]]:
+    """The estimator's rows in memory and streamed, in pairs; of the study's others only those named run too."""
     pairs = []
-    with mock.patch("estimators.build.ESTIMATORS", (BY_NAME[estimator],)):
+    run = tuple(BY_NAME[name] for name in dict.fromkeys((estimator, *alongside)))
+    with mock.patch("estimators.build.ESTIMATORS", run):
         for budget in (10**9, 10):
             rows = estimate("s", {**block, "row_budget": budget}, units).to_pylist()
             pairs.append([row for row in rows if row["estimator"] == estimator])
@@ -33,12 +34,14 @@ def both(block: Mapping[str, Any], units: Any, estimator: str) -> list[tuple[Row
     return list(zip(*pairs, strict=True))
 
 
-def same(block: Mapping[str, Any], units: Any, estimator: str, tolerance: float = TOLERANCE) -> list[Row]:
+def same(
+    block: Mapping[str, Any], units: Any, estimator: str, tolerance: float = TOLERANCE, alongside: Sequence[str] = ()
+) -> list[Row]:
     """Check that streaming changes no row of the estimator, nor its diagnostics, curves and sensitivity rows.
 
     Gives back the streamed rows.
     """
-    pairs = both(block, units, estimator)
+    pairs = both(block, units, estimator, alongside)
     for memory, streamed in pairs:
         for name in WORDS:
             assert memory[name] == streamed[name], (name, memory["status_reason"], streamed["status_reason"])

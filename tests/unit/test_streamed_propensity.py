@@ -45,8 +45,8 @@ def same(units, declared):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(streamed_support, "estimate", once)
         for name in FAMILY:
-            rows += streamed_support.same(declared, units, name)
-            for memory, streamed in streamed_support.both(declared, units, name):
+            rows += streamed_support.same(declared, units, name, alongside=FAMILY)
+            for memory, streamed in streamed_support.both(declared, units, name, FAMILY):
                 assert memory["status_reason"] == streamed["status_reason"]
     return {(row["estimator"], row["specification"], row["estimand"]): row for row in rows}
 

@@ -96,7 +96,7 @@ def test_theta_by_fold():
     assert [d.subject for d in result.diagnostics if d.metric == "theta"] == [f"fold={k}" for k in range(4)]
 
 
-@pytest.mark.parametrize("learner", LEARNERS)
+@pytest.mark.parametrize("learner", ["linear", "lasso", pytest.param("boosting", marks=pytest.mark.slow)])
 def test_row_order_and_scale(learner):
     data = simulated()
     row = go(data, learner=learner)
