@@ -22,14 +22,7 @@ def outcome_forms(problem: Streamed) -> np.ndarray:
         If rows are too few for a regression, or all units fall into one fold.
     """
     key = ("outcome", problem.options.outcome, problem.n_folds)
-    if key not in problem.cache:
-        try:
-            problem.cache[key] = _forms(problem)
-        except Refusal as refusal:
-            problem.cache[key] = refusal
-    if isinstance(problem.cache[key], Refusal):
-        raise problem.cache[key]
-    return problem.cache[key]
+    return problem.kept(key, lambda: _forms(problem))
 
 
 def _forms(problem: Streamed) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -94,6 +94,17 @@ class Streamed:
         if "data_hash" not in cache:
             cache["data_hash"] = scanned_hash(source, self.study.columns())
         return cache["data_hash"]
+
+    def kept(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """What ``make`` gives, from the cache where it was made before; a refusal is kept and raised again."""
+        if key not in self.cache:
+            try:
+                self.cache[key] = make()
+            except Refusal as refusal:
+                self.cache[key] = refusal
+        if isinstance(self.cache[key], Refusal):
+            raise self.cache[key]
+        return self.cache[key]
 
     def own(self, option: str) -> Any:
         """One of the estimator's own options."""

@@ -125,14 +125,7 @@ def index_sql(beta: np.ndarray, columns: list[str]) -> str:
 
 def _fitted(problem: Streamed) -> Fitted:
     key = ("propensity", problem.options.propensity, problem.n_folds)
-    if key not in problem.cache:
-        try:
-            problem.cache[key] = _fit(problem)
-        except Refusal as refusal:
-            problem.cache[key] = refusal
-    if isinstance(problem.cache[key], Refusal):
-        raise problem.cache[key]
-    return problem.cache[key]
+    return problem.kept(key, lambda: _fit(problem))
 
 
 def _fit(problem: Streamed) -> Fitted:

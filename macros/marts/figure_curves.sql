@@ -21,15 +21,6 @@
     {{ selects | join('\nunion all\n') if selects else cqox.no_curves() }}
 {% endmacro %}
 
-{% macro built_table(name) %}
-    {% for node in graph.nodes.values() if node.resource_type == 'model' and node.name == name %}
-        {{ return(load_relation(api.Relation.create(
-            database=node.database, schema=node.schema, identifier=node.alias
-        ))) }}
-    {% endfor %}
-    {{ return(none) }}
-{% endmacro %}
-
 {# Name to lower-case type of each column. #}
 {% macro types_of_columns(relation) %}
     {% set out = {} %}

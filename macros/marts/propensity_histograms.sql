@@ -2,12 +2,8 @@
 {% macro propensity_histograms() %}
     {% set selects = [] %}
     {% for study in var('studies') if execute %}
-        {% for node in graph.nodes.values() if node.resource_type == 'model' and node.name == study ~ '_scores' %}
-            {% set relation = load_relation(api.Relation.create(
-                database=node.database, schema=node.schema, identifier=node.alias
-            )) %}
-            {% if relation is not none %}{% do selects.append(cqox.propensity_histogram(study, relation)) %}{% endif %}
-        {% endfor %}
+        {% set scores = cqox.built_table(study ~ '_scores') %}
+        {% if scores is not none %}{% do selects.append(cqox.propensity_histogram(study, scores)) %}{% endif %}
     {% endfor %}
     {{ selects | join('\nunion all\n') if selects else cqox.no_curves() }}
 {% endmacro %}
