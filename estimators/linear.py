@@ -161,6 +161,11 @@ def leverage(fit: LinearFit) -> np.ndarray:
     return np.einsum("ij,jk,ik->i", fit.basis.z, fit.inverse, fit.basis.z) * fit.weights
 
 
+def room(fit: LinearFit) -> np.ndarray:
+    """1 − h of each row; a unit with leverage one is fitted exactly, its residual is zero and so is its share."""
+    return np.maximum(1.0 - leverage(fit), 1e-12)
+
+
 def covariance(fit: LinearFit, kind: str, cluster: np.ndarray | None = None) -> np.ndarray:
     """Covariance of the coefficients.
 
@@ -189,9 +194,8 @@ def covariance(fit: LinearFit, kind: str, cluster: np.ndarray | None = None) -> 
         factor = groups / (groups - 1) * (n - 1) / (n - k)
         return fit.basis.raw(fit.inverse @ (sums.T @ sums) @ fit.inverse) * factor
     if kind in ("HC2", "HC3"):
-        # A unit with leverage one is fitted exactly: its residual is zero and so is its share.
-        room = np.maximum(1.0 - leverage(fit), 1e-12)
-        scores = scores / (np.sqrt(room) if kind == "HC2" else room)[:, None]
+        left = room(fit)
+        scores = scores / (np.sqrt(left) if kind == "HC2" else left)[:, None]
     elif kind not in ("HC0", "HC1"):
         raise ValueError(f"unknown variance '{kind}'")
     meat = scores.T @ scores * (n / (n - k) if kind == "HC1" else 1.0)

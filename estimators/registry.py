@@ -37,7 +37,8 @@ ESTIMATORS: tuple[Estimator, ...] = (
         "Regression adjustment", ("outcome", "treatment", "covariates"), "binary", ("ATE", "ATT"),
         _SELECTION + "; the outcome regression is right (or treatment was randomised)",
         "arms differ so much that the regression extrapolates", "Lin 2013; Heckman 1998",
-        {"variance": Option("HC2", (*_OLS_VARIANCES, "m_estimation"), "m_estimation adds the covariates' sampling")},
+        {"variance": Option("m_estimation_hc2", (*_OLS_VARIANCES, "m_estimation", "m_estimation_hc2"),
+                            "m_estimation adds the covariates' sampling, with HC2's leverage by default")},
         streams=True,
     ),
     Estimator(

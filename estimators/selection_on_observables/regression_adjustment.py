@@ -8,11 +8,14 @@ import numpy as np
 
 from ..estimates import made
 from ..inference import standard_error
-from ..linear import LinearFit, covariance
+from ..linear import LinearFit, covariance, room
 from ..problem import Problem
 from ..result import Diagnostic, Result
 from ..sample import check_arms, counts, reference_df, regression_variance
 from .ols import TREATMENT, dropped_columns, fit_with_treatment
+
+# Variances that count the sampling of the covariates' mean.
+SAMPLED = ("m_estimation", "m_estimation_hc2")
 
 
 @dataclass(frozen=True)
@@ -41,12 +44,15 @@ def regression_adjustment(problem: Problem, estimand: str) -> Result:
     the two regressions' difference there (g-formula). ``options.outcome.interactions`` says which columns of X the
     treatment multiplies: all (each arm has its own regression), none (one effect for all: ATE = ATT), or a list.
 
-    The classical and HC variances are those of τ in that regression, x̄ taken as known; Student's t with n − k degrees
-    of freedom. ``m_estimation`` adds the sampling of x̄: ψ = ψ_τ + (w t-share) (X − x̄)'γ; normal reference.
+    The classical and HC variances are those of τ in that regression, x̄ taken as known: of the effect on these units.
+    ``m_estimation`` adds the sampling of x̄, ψ = ψ_τ + (w t-share) (X − x̄)'γ: of the effect on the population that they
+    were drawn from; normal reference. ``m_estimation_hc2``, the default, is Σ ψ² / (1 − h) / n² with h the leverage of
+    the regression: where each arm takes many coefficients, residuals are too small and ψ with them. All but
+    ``m_estimation`` refer to Student's t with n − k degrees of freedom.
 
-    Sampling weights enter the regression and x̄. A declared cluster gives the cluster-robust variance (of ψ for
-    ``m_estimation``; else Student's t with G − 1 degrees of freedom). Rows with missing values have been left out or
-    refused before.
+    Sampling weights enter the regression and x̄. A declared cluster gives the cluster-robust variance (of ψ for both
+    M-estimations), and Student's t with G − 1 degrees of freedom (but for ``m_estimation``). Rows with missing values
+    have been left out or refused before.
 
     Raises
     ------
@@ -62,12 +68,15 @@ def regression_adjustment(problem: Problem, estimand: str) -> Result:
     adjusted = fit_adjusted(problem, estimand)
     fit, kind = adjusted.fit, problem.own("variance")
     j = fit.index(TREATMENT)
-    df: int | None
-    if kind == "m_estimation":
-        std_error, df = standard_error(influence(adjusted), problem.cluster), None
+    df = None if kind == "m_estimation" else reference_df(problem, fit.degrees_of_freedom)
+    if kind in SAMPLED:
+        psi = influence(adjusted)
+        if kind == "m_estimation_hc2" and problem.cluster is None:
+            psi = psi / np.sqrt(room(fit))
+        std_error = standard_error(psi, problem.cluster)
     else:
         vcov = covariance(fit, regression_variance(problem, kind), problem.cluster)
-        std_error, df = float(np.sqrt(vcov[j, j])), reference_df(problem, fit.degrees_of_freedom)
+        std_error = float(np.sqrt(vcov[j, j]))
     row = made(
         estimand, float(fit.coef[j]), std_error, df,
         variance_estimator=regression_variance(problem, kind), **counts(problem),

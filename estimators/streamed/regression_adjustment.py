@@ -11,7 +11,7 @@ from ..estimates import made
 from ..moments import Moments
 from ..result import Diagnostic, Result
 from ..scan.solve import Interacted, Least, interact
-from ..selection_on_observables.regression_adjustment import product_label
+from ..selection_on_observables.regression_adjustment import SAMPLED, product_label
 from .linear import Linear, dropped_columns, regression, totals, with_variance
 from .problem import Streamed
 from .sample import check_arms, counts, reference_df, regression_variance
@@ -102,11 +102,11 @@ def linear(problem: Streamed, estimand: str) -> Linear | None:
     # ATE and ATT take other means off the same columns: one hat matrix.
     share = ("hat", problem.options.outcome.covariates, problem.products())
     score = dataclasses.replace(score, hat=dataclasses.replace(score.hat, key=share))
-    if kind == "m_estimation":
+    if kind in SAMPLED:
         scale = float(adjusted.arms.scale[adjusted.arms.names.index(treatment)])
         score = dataclasses.replace(score, more=_sampling(adjusted, estimand, scale), coefficients=1)
-    kind = "HC0" if kind in ("classical", "m_estimation") else kind
-    return Linear(fit.coefficient(treatment), score, "arm", kind, adjusted.arms)
+    of_scan = {"classical": "HC0", "m_estimation": "HC0", "m_estimation_hc2": "HC2"}.get(kind, kind)
+    return Linear(fit.coefficient(treatment), score, "arm", of_scan, adjusted.arms)
 
 
 def _sampling(adjusted: Adjusted, estimand: str, scale: float) -> np.ndarray:

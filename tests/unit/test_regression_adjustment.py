@@ -93,6 +93,29 @@ def test_m_estimation_is_the_infinitesimal_jackknife(estimand, weighted):
     assert row.degrees_of_freedom is None
 
 
+def test_the_default_is_m_estimation_with_hc2s_leverage():
+    """Σ ψ² / (1 − h) / n², with the hat matrix by numpy; Student's t."""
+    data = varied(60)
+    centred = {"x1": data["x1"] - data["x1"].mean(), "x2": data["x2"] - data["x2"].mean()}
+    t, one = np.asarray(data["t"], dtype=float), np.ones(60)
+    x = np.column_stack([one, data["x1"], data["x2"], t, t * centred["x1"], t * centred["x2"]])
+    inverse = np.linalg.inv(x.T @ x)
+    beta = inverse @ x.T @ data["y"]
+    psi = 60 * (x @ inverse)[:, 3] * (data["y"] - x @ beta) + centred["x1"] * beta[4] + centred["x2"] * beta[5]
+    h = np.einsum("ij,jk,ik->i", x, inverse, x)
+    row = overall(run(observational("y", "t", ["x1", "x2"]), data, "regression_adjustment", "ATE"))
+    assert row.variance_estimator == "m_estimation_hc2"
+    assert row.std_error == pytest.approx(np.sqrt(np.sum(psi**2 / (1 - h))) / 60, rel=1e-9)
+    assert row.degrees_of_freedom == 54
+
+
+def test_the_covariates_sampling_adds_the_variance_of_the_effects():
+    """Effects 2 + x1 with x1 of variance one: the mean of n of them adds 1/n to the variance."""
+    data = varied(4_000)
+    drawn, fixed = (go(data, variance=v).std_error ** 2 for v in ("m_estimation_hc2", "HC2"))
+    assert drawn - fixed == pytest.approx(np.var(data["x1"]) / 4_000, rel=0.15)
+
+
 def test_m_estimation_without_interactions_is_hc0():
     data = varied()
     moved, fixed = (go(data, interactions="none", variance=v) for v in ("m_estimation", "HC0"))

@@ -14,7 +14,7 @@ from estimators.registry import BY_NAME
 
 FAMILY = ("difference_in_means", "ols", "regression_adjustment", "tvce")
 COVARIATES = ["x1", "x2", "x1^2", "C(c)", "x1:x2"]
-VARIANCES = ("classical", "HC0", "HC1", "HC2", "HC3", "m_estimation")
+VARIANCES = ("classical", "HC0", "HC1", "HC2", "HC3", "m_estimation", "m_estimation_hc2")
 ROLES = ({}, {"weight": "w"}, {"cluster": "g"}, {"weight": "w", "cluster": "g"})
 
 
