@@ -36,12 +36,12 @@ def score_table(problem: Problem) -> pa.Table:
 
     ``dr_score`` averages to the doubly robust ATE of any group of units, ``dr_score_att`` of all units to the ATT
     (Robins, Rotnitzky & Zhao 1994; Chernozhukov et al. 2018). ``propensity`` is fitted on all rows and drives the
-    weights; ``propensity_crossfit``, ``mu0`` and ``mu1`` come from the other folds. A weight is NULL where its
-    estimator refuses (a stratum without both arms): its gate then fails. ``stratum`` is that of the ATE; the ATT has
-    strata of its own. The hashes tell `estimate` whether the scores are of the declaration and the data at hand.
+    weights (but those of ``ipw: {method: entropy}``); ``propensity_crossfit``, ``mu0`` and ``mu1`` come from the other
+    folds. A weight is NULL where its estimator refuses (a stratum without both arms): its gate then fails. ``stratum``
+    is that of the ATE; the ATT has strata of its own. The hashes tell `estimate` whether the scores are of the
+    declaration and the data at hand.
     """
     from .selection_on_observables import ope, psm, stratification
-    from .selection_on_observables.ipw import balancing_weights
 
     problem = own = problem.for_run("ope", "default")
     t = problem.t
@@ -56,7 +56,9 @@ def score_table(problem: Problem) -> pa.Table:
         "dr_score_att": ope.scores(own, "ATT"),
     }
     for estimand in ("ATE", "ATT", "ATO"):
-        columns[f"weight_ipw_{estimand.lower()}"] = balancing_weights(t, e, estimand)
+        columns[f"weight_ipw_{estimand.lower()}"] = _or_none(
+            lambda estimand=estimand: _ipw_weights(problem.for_run("ipw", "default"), e, estimand)
+        )
     by_strata = problem.for_run("stratification", "default")
     strata = {estimand: stratification.strata_of(by_strata, estimand) for estimand in ("ATE", "ATT")}
     for estimand in ("ATE", "ATT"):
@@ -87,6 +89,17 @@ def score_table(problem: Problem) -> pa.Table:
         ),
         schema(kind),
     )  # fmt: skip
+
+
+def _ipw_weights(problem: Problem, e: np.ndarray, estimand: str) -> np.ndarray:
+    """Weights of ipw's own method, sampling weights left out; ATO weights are the propensity's, as entropy has none."""
+    from .selection_on_observables.entropy import entropy_balance
+    from .selection_on_observables.ipw import balancing_weights
+
+    if problem.own("method") != "entropy" or estimand == "ATO":
+        return balancing_weights(problem.t, e, estimand)
+    omega = entropy_balance(problem, estimand, problem.own("moments")).omega
+    return np.divide(omega, problem.w, out=np.zeros(problem.n), where=problem.w > 0)
 
 
 def _unit_type(ids: list[Any]) -> pa.DataType:

@@ -91,7 +91,10 @@ def _blocks(problem: Streamed, unit: str, matched: bool) -> tuple[Iterator[dict[
         for rows in found.rows(units, carry=(unit, *carried.values())):
             yield {**_columns(rows, found, clip, strata), **dict(zip(carried, rows.carried[1:], strict=True))}
 
-    return blocks(), [name for name in names if name not in carried]
+    by_entropy = problem.for_run("ipw", "default").own("method") == "entropy"
+    # Entropy balancing refuses streamed rows.
+    without = ("weight_ipw_ate", "weight_ipw_att") if by_entropy else ()
+    return blocks(), [*(name for name in names if name not in carried), *without]
 
 
 def _columns(rows: Rows, found: Read, clip: float, strata: dict[str, Strata]) -> dict[str, Any]:

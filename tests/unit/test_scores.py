@@ -108,3 +108,16 @@ def test_weights_of_an_estimator_that_refuses_are_null():
     assert got.num_rows == 60
     assert got["weight_stratification_ate"].null_count == 60
     assert got["weight_ipw_ate"].null_count == 0
+
+
+@pytest.mark.parametrize("estimand", ["ATE", "ATT"])
+def test_weights_of_entropy_balancing_give_its_estimate_back(estimand):
+    """Sampling weights multiply the table's, as they do those of the propensity."""
+    w = np.random.default_rng(2).uniform(0.5, 2.0, 300)
+    block = {**observational("y", "t", ["x1", "x2"], weight="w"), "options": {"ipw": {"method": "entropy"}}}
+    got = scores({**DATA, "w": w}, block)
+    omega, t = got[f"weight_ipw_{estimand.lower()}"] * w, DATA["t"]
+    means = [np.average(DATA["y"][t == arm], weights=omega[t == arm]) for arm in (1, 0)]
+    ours = overall(run(block, {**DATA, "w": w}, "ipw", estimand)).estimate
+    assert means[0] - means[1] == pytest.approx(ours, rel=1e-9)
+    assert got["weight_ipw_ato"] == pytest.approx(np.where(t == 1, 1 - got["propensity"], got["propensity"]))

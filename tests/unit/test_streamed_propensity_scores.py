@@ -179,3 +179,10 @@ def test_nothing_is_fitted_twice(monkeypatch):
     got = score_stream(found).to_arrow_table()
     assert got.num_rows == N
     assert got["weight_psm_ate"].null_count == N
+
+
+def test_entropy_balancing_streams_no_weights():
+    """ipw refuses there; the propensity's weights would stand for an estimate that they did not make."""
+    streamed = table(data(), block(options={"ipw": {"method": "entropy"}}), 10)
+    assert streamed["weight_ipw_ate"].null_count == streamed["weight_ipw_att"].null_count == N
+    assert streamed["weight_ipw_ato"].null_count == streamed["propensity"].null_count == 0
