@@ -43,6 +43,16 @@ def chi2_quantile(p: float, df: float) -> float:
     return float(special.chdtri(df, 1 - p))
 
 
+def noncentral_chi2_tail(x: float, df: float, shift: float) -> float:
+    """P(χ² > x) with noncentrality ``shift``."""
+    return float(1 - special.chndtr(x, df, shift))
+
+
+def noncentrality(x: float, df: float, tail: float) -> float:
+    """The noncentrality at which P(χ² > x) is ``tail``."""
+    return float(special.chndtrinc(x, df, 1 - tail))
+
+
 def f_tail(f: float, df1: float, df2: float) -> float:
     """P(F > f)."""
     return float(special.fdtrc(df1, df2, f))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from ..errors import Refusal
+from ..laws import normal_quantile, normal_tail
 from .bandwidth import Form, Pair, Passes, adjusted, direction
 from .local import NOT_FINITE, THIN, LocalFit
 from .power_sums import Sums, Unidentified, slopes
@@ -82,12 +82,12 @@ def _fit(passes: Passes, sums: Pair, h: float, b: float, p: int) -> LocalFit:
     conventional, robust, *first_stage = np.sqrt(variances[0] + variances[1])
     if not np.isfinite([estimate, conventional, bias_corrected, robust]).all() or robust <= 0:
         raise Refusal(*NOT_FINITE)
-    z, half = bias_corrected / robust, -stats.norm.ppf((1 - 0.95) / 2) * robust
+    z, half = bias_corrected / robust, normal_quantile(1 - (1 - 0.95) / 2) * robust
     jump = float(lines[1] @ plain) if passes.fuzzy else None
     unit = float(passes.units[0] / (passes.units[1] if passes.fuzzy else 1.0))
     return LocalFit(
         estimate * unit, float(conventional) * unit, bias_corrected * unit, float(robust) * unit, float(z),
-        float(2 * stats.norm.cdf(-abs(z))), float(bias_corrected - half) * unit, float(bias_corrected + half) * unit,
+        float(2 * normal_tail(abs(z))), float(bias_corrected - half) * unit, float(bias_corrected + half) * unit,
         (h, h), (b, b), (int(sums[0].inside[H]), int(sums[1].inside[H])),
         None if jump is None else float(jump * passes.units[1]),
         None if jump is None else float((jump / first_stage[0]) ** 2),

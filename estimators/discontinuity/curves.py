@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import stats
 
+from ..laws import t_quantile
 from ..result import CurvePoint
 from .local import LocalFit, fitted_line
 
@@ -39,7 +39,7 @@ def bin_point(series: str, n: int, x: float, y: float, spread: float | None) -> 
     """The point of a bin of n rows: means of both variables, and the outcome's standard deviation (n − 1)."""
     low = high = None
     if spread is not None:
-        half = float(stats.t.ppf(0.975, n - 1) * spread / np.sqrt(n))
+        half = float(t_quantile(0.975, n - 1) * spread / np.sqrt(n))
         low, high = y - half, y + half
     return CurvePoint("rd_bins", series, x, y, f"{n} units", low, high)
 

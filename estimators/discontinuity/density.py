@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from scipy import stats
 
 from ..errors import Refusal
+from ..laws import normal_density, normal_tail
 from ..result import number
 from .local import check_counts
 from .neighbours import Cells
@@ -145,7 +145,7 @@ def continuity_p(values: Values) -> float | None:
             sides = _fit(values, _bandwidths(values), Q)
             jump = sides[1].derivative(1) - sides[0].derivative(1)
             # Not 1 − Φ, which rounds to zero beyond eight standard errors.
-            return number(2 * stats.norm.sf(abs(jump) / np.sqrt(sum(_variances(values, sides)))))
+            return number(2 * normal_tail(abs(jump) / np.sqrt(sum(_variances(values, sides)))))
     except Unidentified:
         return None
 
@@ -191,8 +191,9 @@ def _pilots(values: Values, widest: float) -> tuple[float, float]:
     n, sd = sum(values.rows_of_sides()), values.sd
     z = (values.mean - values.cutoff) / sd
     hermite_4, hermite_2 = z**4 - 6 * z**2 + 3, z**2 - 1
-    b = sd * ((2 * P + 1) / 4 * PILOT_DERIVATIVE / (hermite_4**2 * stats.norm.pdf(z)) / n) ** (1 / (2 * P + 5))
-    c = sd * (1 / (2 * P) * PILOT_DENSITY / (hermite_2**2 * stats.norm.pdf(z)) / n) ** (1 / (2 * P + 1))
+    height = float(normal_density(np.asarray(z)))
+    b = sd * ((2 * P + 1) / 4 * PILOT_DERIVATIVE / (hermite_4**2 * height) / n) ** (1 / (2 * P + 5))
+    c = sd * (1 / (2 * P) * PILOT_DENSITY / (hermite_2**2 * height) / n) ** (1 / (2 * P + 1))
     found = []
     for h, k in ((b, AT_LEAST + 2), (c, AT_LEAST)):
         found.append(float(max(min(h, widest), *(_least(values, side, k) for side in (0, 1)))))

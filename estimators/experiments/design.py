@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy import stats
 
 from ..contracts import treatment_kind
+from ..laws import chi2_tail, f_tail
 from ..linear import covariance, fit_ols
 from ..problem import Problem
 from ..result import DesignRow
@@ -91,7 +91,7 @@ def cluster_test(q: int, groups: int, slopes: Callable[[], tuple[np.ndarray, np.
 
 
 def _verdict(f: float, q: int, df: int) -> tuple[float | None, str]:
-    return float(stats.f.sf(f, q, df)), f"joint F({q}, {df}) of treatment on all covariates is {f:.3g}"
+    return float(f_tail(f, q, df)), f"joint F({q}, {df}) of treatment on all covariates is {f:.3g}"
 
 
 def _sample_ratio(problem: Problem) -> DesignRow:
@@ -125,7 +125,7 @@ def sample_ratio(treated: int, total: int, share: float) -> float:
     """Pearson's chi-square p-value (one degree of freedom) of a treated count against its declared share."""
     expected = total * share
     statistic = (treated - expected) ** 2 / (expected * (1 - share))
-    return float(stats.chi2.sf(statistic, 1))
+    return float(chi2_tail(statistic, 1))
 
 
 def design_row(metric: str, value: float | None, reason: str) -> DesignRow:

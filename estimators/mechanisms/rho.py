@@ -6,12 +6,12 @@ import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize
 
 from ..inference import wald
 from ..linear import fit_ols
 from ..nuisance import likelihood_slopes
 from ..result import CurvePoint, SensitivityRow
+from ..roots import root
 from .draws import effects_of
 from .effects import gradient, mean_worlds, rows_of
 from .models import LINEAR, LOGIT, PROBIT, Fitted, Layout, Sides
@@ -148,7 +148,7 @@ def vanishing(sides: Sides, fit: Fitted) -> float | None:
     roots = [rho for rho, v in zip(grid, values, strict=True) if v == 0]
     for i in range(len(grid) - 1):
         if values[i] * values[i + 1] < 0:
-            roots.append(float(optimize.brentq(acme, grid[i], grid[i + 1], xtol=1e-10)))
+            roots.append(root(acme, grid[i], grid[i + 1], xtol=1e-10))
     return min(roots, key=abs) if roots else None
 
 

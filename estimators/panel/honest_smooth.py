@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import ndtr
 
+from ..roots import root
 from .honest_relative import LEVEL, EventStudy
 
 
@@ -143,7 +144,7 @@ def interval(path: Frontier, bend: float) -> tuple[float, float, float]:
             segment, part = j, 0.0
             break
         if path.slope(j, 1.0, bend) > 0:
-            segment, part = j, float(brentq(lambda f, j=j: path.slope(j, f, bend), 0.0, 1.0, xtol=1e-15))
+            segment, part = j, root(partial(path.slope, j, bend=bend), 0.0, 1.0, xtol=1e-15)
             break
         segment, part = j, 1.0
     estimate, bias, se = path.at(segment, part)
@@ -157,7 +158,7 @@ def half_length(bias: float, se: float) -> float:
         return bias
     t = bias / se
     inside = 1 - LEVEL
-    return se * float(brentq(lambda z: ndtr(z - t) - ndtr(-z - t) - inside, max(t - 2.0, 0.0), t + 3.0, xtol=1e-14))
+    return se * root(lambda z: ndtr(z - t) - ndtr(-z - t) - inside, max(t - 2.0, 0.0), t + 3.0, xtol=1e-14)
 
 
 def breakdown(path: Frontier) -> float:
@@ -172,4 +173,4 @@ def breakdown(path: Frontier) -> float:
     high = path.study.std_error
     while distance(high) > 0:
         high *= 2
-    return float(brentq(distance, 0.0, high, xtol=1e-14 * high, rtol=1e-14))
+    return root(distance, 0.0, high, xtol=1e-14 * high, rtol=1e-14)

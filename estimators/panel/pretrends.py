@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize, stats
 
 from ..inference import joint_wald
+from ..laws import chi2_quantile, noncentral_chi2_tail, noncentrality
 from .att_gt import GroupTime
 from .sample import Compared
 
@@ -60,12 +60,8 @@ def pre_trends(effects: GroupTime, sample: Compared, step: float) -> PreTrends |
         return None
     per_step = joint_wald(np.ones_like(pre.att), vcov).statistic
     shift = per_step * step**2
-    bar = stats.chi2.ppf(1 - LEVEL, test.degrees_of_freedom)
-    power = stats.ncx2.sf(bar, test.degrees_of_freedom, shift) if shift > 0 else LEVEL
-    detectable = float(np.sqrt(_shift_for_power(bar, test.degrees_of_freedom) / per_step))
-    return PreTrends(test.statistic, test.degrees_of_freedom, test.p_value, float(power), step, detectable)
-
-
-def _shift_for_power(bar: float, df: int) -> float:
-    """The noncentrality at which a χ² test with this critical value rejects with the wanted power."""
-    return float(optimize.brentq(lambda shift: stats.ncx2.sf(bar, df, shift) - POWER, 1e-6, 1e4, xtol=1e-12))
+    df = test.degrees_of_freedom
+    bar = chi2_quantile(1 - LEVEL, df)
+    power = noncentral_chi2_tail(bar, df, shift) if shift > 0 else LEVEL
+    detectable = float(np.sqrt(noncentrality(bar, df, POWER) / per_step))
+    return PreTrends(test.statistic, df, test.p_value, power, step, detectable)
