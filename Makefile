@@ -28,9 +28,10 @@ help:
 build: .venv/installed
 	@$(BIN)/python -m commands.build
 
+# In the order of the folders: tests/build has the longest files, and what starts first does not keep one waiting at the end.
 test: lint
 	@echo "== pytest"
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 # Spark is 400 MB and not in the lock: an environment of its own, for the tests that compare engines. See docs/engines.md.
 spark: .venv-spark/installed
@@ -65,10 +66,13 @@ calibrate: .venv/installed
 	@$(BIN)/python -m benchmarks.calibrate
 
 lint: .venv/installed
-	@echo "== ruff, mypy"
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
-	@echo "== dbt parse (deprecation warnings are errors), sqlfluff"
-	@$(BIN)/dbt --quiet --warn-error-options '{"error": ["Deprecations"]}' parse --no-partial-parse --target-path target/lint
+	@echo "== ruff"
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@echo "== mypy, and beside it dbt parse (deprecation warnings are errors)"
+	@$(BIN)/mypy & typed=$$!; \
+	$(BIN)/dbt --quiet --warn-error-options '{"error": ["Deprecations"]}' parse --no-partial-parse --target-path target/lint; \
+	parsed=$$?; wait $$typed && exit $$parsed
+	@echo "== sqlfluff"
 	@$(BIN)/python -m commands.lint_sql
 
 format: .venv/installed

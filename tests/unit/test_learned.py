@@ -9,6 +9,7 @@ from estimators import learned
 from estimators.errors import Refusal, StudyError
 from estimators.learned import Target, predict
 from estimators.repeated import Splits, over_splits
+from estimators.selection_on_observables import learners
 from estimators.study import Study
 
 LEARNERS = ["lasso", "boosting", "forest"]
@@ -30,6 +31,14 @@ def bent(n=1200, seed=11):
     return {"unit_id": np.arange(n), "x1": x1, "x2": x2, "t": t, "y": t + 2 * x1**2 + x2 + rng.normal(size=n)}
 
 
+@pytest.fixture
+def small_forests(monkeypatch):
+    """A fifth of the trees, where it is not asked how well a forest predicts."""
+    monkeypatch.setattr(learners, "TREES", learners.TREES // 5)
+    monkeypatch.setattr(learners, "TRIAL_TREES", learners.TRIAL_TREES // 5)
+
+
+@pytest.mark.usefixtures("small_forests")
 @pytest.mark.parametrize("learner", LEARNERS)
 def test_no_unit_is_predicted_by_its_own_fold(learner):
     """A fold's own outcomes and arms move nothing that is predicted for it."""
@@ -71,6 +80,7 @@ def test_learners_see_what_is_not_linear(learner):
     assert abs(linear.estimate - 1) > 5 * linear.std_error
 
 
+@pytest.mark.usefixtures("small_forests")
 @pytest.mark.parametrize("learner", LEARNERS)
 @pytest.mark.parametrize("estimand", ["ATE", "ATT"])
 def test_row_order_and_scale(learner, estimand):
