@@ -26,11 +26,12 @@
 {% macro spark__chi_square_tail(x, df) -%}
     {%- set h = 'greatest((' ~ x ~ ') / 2.0D, 1e-300D)' -%}
     {%- set t = '1 / (1 + 0.3275911D * sqrt(' ~ h ~ '))' -%}
-    {%- set none = 'cast(array() as array<bigint>)' -%}
+    {%- set one = 'cast(1 as bigint)' -%}
+    {%- set empty = 'cast(array() as array<bigint>)' -%}
     case
         when ({{ x }}) is null or coalesce({{ df }}, 0) < 1 then null
         when {{ df }} % 2 = 0 then least(1.0D, aggregate(
-            case when {{ df }} > 2 then sequence(cast(1 as bigint), cast({{ df }} div 2 as bigint) - 1) else {{ none }} end,
+            case when {{ df }} > 2 then sequence({{ one }}, cast({{ df }} div 2 as bigint) - 1) else {{ empty }} end,
             named_struct('term', exp(-{{ h }}), 'total', exp(-{{ h }})),
             (a, i) -> named_struct('term', a.term * {{ h }} / i, 'total', a.total + a.term * {{ h }} / i),
             a -> a.total
@@ -39,8 +40,8 @@
             ((((1.061405429D * {{ t }} - 1.453152027D) * {{ t }} + 1.421413741D) * {{ t }} - 0.284496736D) * {{ t }}
             + 0.254829592D) * {{ t }}
         ) + aggregate(
-            case when {{ df }} > 2 then sequence(cast(1 as bigint), cast(({{ df }} - 1) div 2 as bigint)) else {{ none }} end,
-            named_struct('term', 2 * exp(-{{ h }}) / sqrt({{ h }} * pi()), 'total', 0.0D),
+            case when {{ df }} > 2 then sequence({{ one }}, cast(({{ df }} - 1) div 2 as bigint)) else {{ empty }} end,
+            named_struct('term', exp(-{{ h }}) / sqrt({{ h }} * pi()), 'total', 0.0D),
             (a, i) -> named_struct(
                 'term', a.term * {{ h }} / (i - 0.5D), 'total', a.total + a.term * {{ h }} / (i - 0.5D)
             ),
