@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from . import words
 from .data import Row, StudyRows
+from .marks import effect_label, wrapped
 from .style import BLUE, FAINT, INK, MUTED, RULE, TREATED, VERMILLION, Drawing, NotDrawn, canvas
 
 Run = tuple[str, str, str]
@@ -29,6 +30,8 @@ def event_study(rows: StudyRows) -> Drawing | NotDrawn:
     _beside(axes, -0.5, "treatment starts")
     for name, width, alpha in (("simultaneous", 1.3, 0.9), ("pointwise", 4.5, 0.55)):
         held = [p for p in series.get(name, []) if p["conf_low"] is not None and p["conf_high"] is not None]
+        if not held:  # a legend of lines without a colour fails
+            continue
         axes.vlines([p["x"] for p in held], [p["conf_low"] for p in held], [p["conf_high"] for p in held],
                     colors=[_side(p["x"]) for p in held], linewidth=width, alpha=alpha, label=f"95 % {name} interval",
                     zorder=3)  # fmt: skip
@@ -36,10 +39,11 @@ def event_study(rows: StudyRows) -> Drawing | NotDrawn:
         chosen = [p for p in points if (p["x"] < 0) == (side < 0)]
         axes.plot([p["x"] for p in chosen], [p["y"] for p in chosen], "o", color=_side(side), markersize=7,
                   markeredgecolor="white", label=label, zorder=4)  # fmt: skip
-    axes.set_xticks([p["x"] for p in points])
+    step = 1 + (len(points) - 1) // 16  # labels of more periods run into each other
+    axes.set_xticks([p["x"] for p in points if p["x"] % step == 0])
     axes.xaxis.set_major_formatter(lambda value, _: words.number(value, 0, sign=True))
     axes.set_xlabel("periods since treatment")
-    axes.set_ylabel(f"effect on {rows.outcome}")
+    axes.set_ylabel(effect_label(rows))
     axes.margins(y=0.14)
     axes.grid(axis="y", color=RULE)
     figure.legend(loc="outside lower left", ncols=2, columnspacing=1.2, handletextpad=0.4)
@@ -95,7 +99,7 @@ def rd_plot(rows: StudyRows) -> Drawing | NotDrawn:
         axes.axvline(cutoff, color=INK, linewidth=1.1, linestyle=(0, (4, 3)), zorder=2)
         _beside(axes, cutoff, f"cutoff {cutoff:g}")
     axes.set_xlabel(f"{rows.roles.get('running') or 'running variable'} (running variable)")
-    axes.set_ylabel(f"mean of {rows.outcome}")
+    axes.set_ylabel(wrapped(f"mean of {rows.outcome}", 30))
     axes.margins(x=0.02, y=0.1)
     axes.grid(axis="y", color=RULE)
     figure.legend(loc="outside lower left", ncols=3, columnspacing=1.1, handletextpad=0.4)

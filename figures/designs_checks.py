@@ -33,7 +33,7 @@ def density_test(rows: StudyRows) -> Drawing | NotDrawn:
     axes.set_ylabel("units in a bin")
     axes.grid(axis="y", color=RULE)
     figure.legend(loc="outside lower left", ncols=2)
-    return Drawing(figure, *_density_words(rows))
+    return Drawing(figure, *_density_words(rows, series))
 
 
 def _width(found: list[Row]) -> float:
@@ -49,10 +49,12 @@ def _cutoff(rows: StudyRows, series: dict[str, list[Row]]) -> float | None:
     return None
 
 
-def _density_words(rows: StudyRows) -> tuple[str, str]:
+def _density_words(rows: StudyRows, series: dict[str, list[Row]]) -> tuple[str, str]:
     gate = next((g for g in rows.gates if g["gate"] == "density" and g["value"] is not None), None)
     if gate is None:
-        return "How many units lie on each side of the cutoff", "No density test is in the rows."
+        left, right = (f"{sum(p['y'] for p in series.get(side, [])):,.0f}" for side in ("left", "right"))
+        title = f"{left} units lie left of the cutoff and {right} right of it"
+        return title, "The study declares no density gate, so whether the counts jump was not tested."
     p, limit = gate["value"], gate["threshold"] or 0.05
     seen = "no jump of the density is seen" if p >= limit else "the density jumps"
     caption = "A pass does not rule sorting out; it may be too small to see." if p >= limit else (

@@ -171,7 +171,7 @@ def policy_evaluation_matrix(rows: StudyRows) -> Drawing | NotDrawn:
     for (a, b), p in cells.items():
         text = words.number(p["y"], places, sign=True)
         if p["conf_low"] is not None and p["conf_high"] is not None:
-            text += f"\n({words.number(p['conf_low'], places)} to {words.number(p['conf_high'], places)})"
+            text += _within(words.number(p["conf_low"], places), words.number(p["conf_high"], places))
         unclear = p["conf_low"] is not None and p["conf_low"] <= 0 <= p["conf_high"]
         axes.text(names.index(b), names.index(a), text, ha="center", va="center", size=10,
                   color=MUTED if unclear else INK, style="italic" if unclear else "normal")  # fmt: skip
@@ -184,6 +184,11 @@ def policy_evaluation_matrix(rows: StudyRows) -> Drawing | NotDrawn:
     axes.set_xlabel("… than this policy")
     axes.set_ylabel("this policy is worth more …")
     return Drawing(figure, _best(cells, rows, most), _policy_caption(rows, runs[0]))
+
+
+def _within(low: str, high: str) -> str:
+    """An interval below its number, on two lines where one would run into the next cell."""
+    return f"\n({low} to {high})" if len(low + high) <= 12 else f"\n({low}\nto {high})"
 
 
 def _runs(rows: StudyRows, curve: str) -> list[Run]:

@@ -10,9 +10,11 @@ from estimators.registry import NAIVE
 
 from . import words
 from .data import Row, StudyRows
+from .marks import wrapped
 from .style import BLUE, GREEN, INK, MUTED, RULE, VERMILLION, ZONE, Drawing, NotDrawn, canvas
 
 _WIDTH = 6.9  # inches of the forest
+_CELL = 40  # letters of an effect that fit its column of the table
 SYSTEMS = {"linear": BLUE, "nonlinear": VERMILLION, "learned": GREEN}
 
 
@@ -157,8 +159,9 @@ def _forest_title(rows: StudyRows, found: list[Row]) -> str:
 def _forest_caption(rows: StudyRows, found: list[Row]) -> str:
     refused = sum(row["estimate"] is None for row in found)
     text = f"{words.count(len(found) - refused, 'estimate')}, {refused} without a number."
-    if any(row["estimator"] in NAIVE for row in found):
-        text += " The naive contrast (hollow) adjusts for nothing and is shown for comparison."
+    naive = dict.fromkeys(row["estimator"] for row in found if row["estimator"] in NAIVE)
+    if naive:
+        text += f" Hollow, for comparison alone: {'; '.join(words.naive(name) for name in naive)}."
     return text
 
 
@@ -205,7 +208,7 @@ def _bars(axes: Axes, ates: dict[str, Row], unit: str) -> None:
     axes.axhline(0, color=INK, linewidth=1)
     axes.set_xticks(range(len(ates)), list(ates))
     axes.set_title("Average effect (ATE)")
-    axes.set_ylabel(unit)
+    axes.set_ylabel(wrapped(f"effect ({unit})", 22))
     axes.grid(axis="y", color=RULE)
 
 
@@ -225,11 +228,12 @@ def _fit(axes: Axes, r2: dict[str, float | None]) -> None:
 
 def _table(axes: Axes, ates: dict[str, Row], r2: dict[str, float | None], unit: str) -> None:
     axes.axis("off")
-    cells = [
-        [name, words.effect(row["estimate"], row["conf_low"], row["conf_high"], unit),
-         words.number(r2[name], 3)]
-        for name, row in ates.items()
-    ]  # fmt: skip
+
+    def told(row: Row, unit: str) -> str:
+        return words.effect(row["estimate"], row["conf_low"], row["conf_high"], unit)
+
+    fits = all(len(told(row, unit)) <= _CELL for row in ates.values())  # else the bars above alone tell the unit
+    cells = [[name, told(row, unit if fits else ""), words.number(r2[name], 3)] for name, row in ates.items()]
     if not cells:
         return
     drawn = axes.table(cells, colLabels=["System", "Average effect (95 % interval)", "R²"], loc="center",
@@ -248,8 +252,11 @@ def _agreement_title(rows: StudyRows, ates: dict[str, Row]) -> str:
     if not ates:
         return "Three ways to predict the outcome without treatment"
     values = [row["estimate"] for row in ates.values()]
-    spread = max(values) - min(values)
-    places = words.decimals_for(values, spread or None)
+    # The digits that the intervals carry: the systems may agree in more.
+    spreads = [half for row in ates.values() if (half := words.spread_of(row["conf_low"], row["conf_high"]))]
+    places = words.decimals_for(values, max(spreads) if spreads else (max(values) - min(values)) or None)
     low, high = (words.number(v, places, sign=True) for v in (min(values), max(values)))
     systems = words.count(len(values), "counterfactual system")
+    if low == high:
+        return f"{systems} put the average effect at {low} {rows.unit}"
     return f"{systems} put the average effect between {low} and {high} {rows.unit}"

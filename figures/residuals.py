@@ -54,19 +54,26 @@ def _cloud(axes: Axes, series: dict[str, list[Row]], title: str) -> None:
     plain_numbers(axes.yaxis)
 
 
+def _tails(lower: float, upper: float) -> str:
+    """The two tails against those of a normal law."""
+    kinds = ["longer" if size > 3.1 else "shorter" if size < 2.1 else "" for size in (lower, upper)]
+    if not any(kinds):
+        return "the tails are about those of a normal law"
+    if kinds[0] == kinds[1]:
+        return f"both tails are {kinds[0]} than a normal law's"
+    if all(kinds):
+        return f"the lower tail is {kinds[0]} and the upper {kinds[1]} than a normal law's"
+    name, kind = ("lower", kinds[0]) if kinds[0] else ("upper", kinds[1])
+    return f"the {name} tail is {kind} than a normal law's"
+
+
 def _residual_title(quantiles: list[Row], spread: dict[str, list[Row]]) -> str:
     """Tails against those of a normal law at 2.6 standard deviations, and how even the spread is."""
     at = {round(p["x"], 1): p["y"] for p in quantiles}
     low, high = at.get(-2.6), at.get(2.6)
     parts = []
     if low is not None and high is not None:
-        words_for = []
-        for name, size in (("lower", -low), ("upper", high)):
-            if size > 3.1:
-                words_for.append(f"the {name} tail is longer than a normal law's")
-            elif size < 2.1:
-                words_for.append(f"the {name} tail is shorter than a normal law's")
-        parts.append(" and ".join(words_for) or "the tails are about those of a normal law")
+        parts.append(_tails(-low, high))
     mean = [p["y"] for p in spread.get("mean", [])]
     if len(mean) >= 4 and min(mean) > 0:
         third = max(1, len(mean) // 3)

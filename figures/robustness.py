@@ -97,10 +97,11 @@ def specification_curve(rows: StudyRows) -> Drawing | NotDrawn:
     top, low = figure.subplots(2, 1, sharex=True, height_ratios=(2.4, 0.24 * len(choices)))
     _estimates_in_order(top, rows, found)
     for y, (_, held) in enumerate(choices):
+        off = [x for x, row in enumerate(found) if not held(row)]
+        low.plot(off, [y] * len(off), "o", color=RULE, markersize=3.5)
         for x, row in enumerate(found):
-            on = held(row)
-            low.plot([x], [y], "o", color=_colour(row) if on else RULE, markersize=6 if on else 3.5,
-                     gid=f"choice.{y}.{x}" if on else None)  # fmt: skip
+            if held(row):
+                low.plot([x], [y], "o", color=_colour(row), markersize=6, gid=f"choice.{y}.{x}")
     low.set_yticks(range(len(choices)), [name for name, _ in choices])
     low.tick_params(axis="both", length=0)
     low.set_ylim(len(choices) - 0.4, -0.6)
@@ -176,6 +177,6 @@ def _curve_title(rows: StudyRows, found: list[Row]) -> str:
 def _curve_caption(rows: StudyRows, found: list[Row]) -> str:
     naive = [r for r in found if r["estimator"] in NAIVE]
     refused = sum(r["term"] == "overall" and r["status"] == "refused" for r in rows.estimates)
-    told = [f"Not counted: the naive estimate, {words.number(naive[0]['estimate'], sign=True)}"] if naive else []
+    told = [f"Not counted ({words.number(r['estimate'], sign=True)}): {words.naive(r['estimator'])}" for r in naive]
     told += [f"{words.count(refused, 'estimate')} refused"] if refused else []
     return ". ".join([*told, "Estimates of different estimands need not agree"]) + "."

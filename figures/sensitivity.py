@@ -44,7 +44,7 @@ def evalue_sensitivity_curve(rows: StudyRows) -> Drawing | NotDrawn:
     primary = tuple(rows.card.get(k) for k in ("estimator", "specification", "estimand"))
     if run != primary:
         title = f"{name}: {title[:1].lower() + title[1:]}"
-    return Drawing(figure, title, f"The curves are those of {name}.")
+    return Drawing(figure, title, f"{name}; the risk ratio is that with treatment and with outcome.")
 
 
 def _mark(axes: Axes, strength: float, name: str) -> None:
@@ -67,12 +67,12 @@ def _title(evalues: dict[str, float]) -> str:
     point, bound = evalues.get("point"), evalues.get("bound")
     if point is None:
         return "How much of the effect would be left under hidden confounding"
-    start = f"A hidden confounder of risk ratio {point:.2f} with treatment and outcome could explain the effect away"
+    start = f"A hidden confounder of risk ratio {point:.2f} could explain the effect away"
     if bound is None:
         return start
     if bound <= 1:
         return f"{start}; the interval holds no effect even without one"
-    return f"{start}; {bound:.2f} would bring the interval to no effect"
+    return f"{start}, one of {bound:.2f} its interval"
 
 
 def evalue_magnitude(rows: StudyRows) -> Drawing | NotDrawn:

@@ -21,7 +21,7 @@ _MAP = "viridis"
 
 @dataclass(frozen=True)
 class Landscape:
-    """Effects on a grid of two modifiers: ``z[i, j]`` at ``ys[i]``, ``xs[j]``; no intervals, no sheets."""
+    """Effects on a grid of two modifiers: ``z[i, j]`` at ``ys[i]``, ``xs[j]``, and intervals if all have one."""
 
     x_name: str
     y_name: str
@@ -101,7 +101,11 @@ def cate_landscape_3d(rows: StudyRows) -> Drawing | NotDrawn:
         axes.plot([], [], color=VERMILLION, linewidth=2.6, label=f"decision ridge {words.declared(edge)}")
     figure.legend(loc="outside lower left", ncols=3)
     _name(axes, words.shortened(land.x_name, 20), words.shortened(land.y_name, 20), f"effect ({rows.unit})")
-    return Drawing(figure, _ridge_title(rows, land, edge), "Predictions, each without an interval; extremes overstate.")
+    caption = "Predictions; the highest and the lowest overstate. " + (
+        "Their intervals are in the figure of the effect's surface." if land.low is not None
+        else "No cell has an interval."
+    )  # fmt: skip
+    return Drawing(figure, _ridge_title(rows, land, edge), caption)
 
 
 def _ridge_title(rows: StudyRows, land: Landscape, edge: float) -> str:

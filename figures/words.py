@@ -19,6 +19,11 @@ _SHORT = {
     "counterfactual": "Three counterfactual systems",
     "psm": "Propensity matching",
     "did": "Difference-in-differences",
+    "network": "Interference on a network",
+    "sensitivity": "Hidden confounding",
+    "iivm": "Interactive instruments",
+    "policy_value": "Off-policy values",
+    "tvce_panel": "Double ML within units",
 }
 
 # For figures, where a name shares its line with a plot.
@@ -30,6 +35,20 @@ _ON_AXES = {
     "ols": "Least squares",
     "counterfactual": "Three systems",
     "iv": "Instruments (IV)",
+    "did": "Staggered DiD",
+    "synthetic_did": "Synthetic DiD",
+    "ipwra": "Weighted regression",
+    "iivm": "Instruments (IIVM)",
+    "ope": "Doubly robust",
+    "network": "Network",
+    "transportability": "Transport",
+}
+
+# What a naive estimate takes for granted; only the bare difference adjusts for nothing.
+_NAIVE = {
+    "difference_in_means": "difference in means, which adjusts for nothing",
+    "ols": "least squares, as if the treatment were as good as random given the covariates",
+    "twfe": "two-way fixed effects, as if the effect were the same for all units at all times",
 }
 
 ESTIMANDS = {
@@ -129,6 +148,11 @@ def estimator(name: str | None) -> str:
     if name in _SHORT:
         return _SHORT[name]
     return BY_NAME[name].title if name in BY_NAME else name.replace("_", " ").capitalize()
+
+
+def naive(name: str) -> str:
+    """What a naive estimate is, and what it takes for granted."""
+    return _NAIVE.get(name, estimator(name))
 
 
 def on_axes(name: str, estimand: str | None = None, other: str = "default") -> str:

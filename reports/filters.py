@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from estimators.registry import NAIVE
 from figures import words
 from figures.data import Row
 
@@ -116,13 +117,16 @@ def _interval_size(card: Mapping[str, Any]) -> float | None:
     return words.spread_of(card.get("conf_low"), card.get("conf_high"))
 
 
-def naive(card: Mapping[str, Any]) -> str:
-    """The unadjusted contrast at the digits of the primary's interval."""
+def naive(card: Mapping[str, Any], estimates: Iterable[Row] = ()) -> str:
+    """The naive estimate at the digits of the primary's interval; with the study's estimates also which it is."""
     value = card.get("naive_estimate")
     if value is None:
         return "No naive contrast exists for this design."
     places = words.decimals_for([value], _interval_size(card))
-    return words.unit(_unit(card), words.number(value, places, sign=True))
+    told = words.unit(_unit(card), words.number(value, places, sign=True))
+    which = next((row["estimator"] for row in estimates
+                  if row["estimator"] in NAIVE and row["estimate"] == value), None)  # fmt: skip
+    return told if which is None else f"{told}: {words.naive(which)}"
 
 
 def net_benefit(card: Mapping[str, Any]) -> str | None:

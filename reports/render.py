@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +24,16 @@ from .policy import content_security
 HERE = Path(__file__).parent
 # What a page may say besides its own queries; docs/reports.md tells what each is.
 WORDS = ("page", "pages", "studies", "gallery", "lineage", "shown_sql", "table", "picture")
+_BOX = re.compile(r'viewBox="0 0 ([\d.]+) ([\d.]+)"')
 STUDY_WORDS = ("study", "figures", "absent", "downloads")
-# A larger SVG stays a file of its own, which the browser draws when it is scrolled to.
-INLINE_BYTES = 160_000
+# The first figures of a page are part of it; further or larger ones stay files, which the browser draws when they are
+# scrolled to: so a page of fifty figures loads as fast as one of ten.
+INLINE_BYTES, PAGE_BYTES = 120_000, 350_000
 
 
+@cache
 def environment() -> Environment:
-    """Jinja2 over templates and partials: escaping on, an unknown word is an error."""
+    """Jinja2 over templates and partials, each compiled once: escaping on, an unknown word is an error."""
     found = Environment(
         loader=FileSystemLoader([HERE / "templates", HERE / "partials"]),
         autoescape=True,
@@ -60,7 +65,7 @@ def document(
         for fence in fences:
             statements[fence.name] = queries.readable(fence.sql, known)
             known[fence.name] = queries.run(connection, fence, known)
-        _helpers(jinja, statements, site)
+        known |= _helpers(jinja, statements, site)
         body = jinja.from_string(to_html(text)).render(**known)
         title = jinja.from_string(page.title).render(**known)
         return _whole(jinja, body, title, known)
@@ -68,8 +73,9 @@ def document(
         raise PageError(f"{type(error).__name__}: {error}") from error
 
 
-def _helpers(jinja: Environment, statements: Mapping[str, str], site: Path | None) -> None:
+def _helpers(jinja: Environment, statements: Mapping[str, str], site: Path | None) -> dict[str, Any]:
     """The calls that a page may make: ``shown_sql``, ``table`` and ``picture``."""
+    left = PAGE_BYTES
     sql, rows_table = jinja.get_template("sql.html"), jinja.get_template("rows_table.html")
 
     def shown_sql(name: str) -> Markup:
@@ -82,21 +88,28 @@ def _helpers(jinja: Environment, statements: Mapping[str, str], site: Path | Non
         return Markup(rows_table.render(rows=rows, caption=caption, columns=names, numeric=numeric))
 
     def picture(figure: Shown) -> Markup:
-        return _picture(figure, site)
+        nonlocal left
+        path = (site or Path()) / figure.file
+        size = path.stat().st_size
+        if path.suffix != ".svg" or size > min(INLINE_BYTES, left):
+            return _apart(figure, path)
+        left -= size
+        return inline(path.read_text(encoding="utf-8"), f"fig-{figure.name}", figure.title)
 
-    jinja.globals.update(shown_sql=shown_sql, table=table, picture=picture)
+    return {"shown_sql": shown_sql, "table": table, "picture": picture}
 
 
 def _is_number(value: Any) -> bool:
     return value is None or (isinstance(value, (int, float, Decimal)) and not isinstance(value, bool))
 
 
-def _picture(figure: Shown, site: Path | None) -> Markup:
-    """The SVG inside the page where it is small, the file's image otherwise."""
-    path = (site or Path()) / figure.file
-    if path.suffix == ".svg" and path.stat().st_size <= INLINE_BYTES:
-        return inline(path.read_text(encoding="utf-8"), f"fig-{figure.name}", figure.title)
-    return Markup('<img src="{}" alt="{}" loading="lazy">').format(figure.file, figure.title)
+def _apart(figure: Shown, path: Path) -> Markup:
+    """The file as an image that loads when it is scrolled to; its size is told, so that nothing moves when it comes."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        box = _BOX.search(file.read(2_000))
+    size = Markup(' width="{}" height="{}"').format(*(round(float(one)) for one in box.groups())) if box else ""
+    text = '<img src="{}" alt="{}"{} loading="lazy" decoding="async">'
+    return Markup(text).format(figure.file, figure.title, size)
 
 
 def _whole(jinja: Environment, body: str, title: str, known: Mapping[str, Any]) -> str:

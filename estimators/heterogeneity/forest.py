@@ -62,6 +62,8 @@ class Grown:
         Share of the heterogeneity that splits on each column make, sum 1 (0 where no tree splits).
     predict : callable
         Effects at rows of those columns, shape (m, k) to (m,).
+    predict_error : callable or None
+        Their standard errors, shape (m, k) to (m,); None where units come in clusters.
     """
 
     residuals: Residuals
@@ -70,6 +72,7 @@ class Grown:
     names: tuple[str, ...]
     importance: np.ndarray
     predict: Callable[[np.ndarray], np.ndarray]
+    predict_error: Callable[[np.ndarray], np.ndarray] | None = None
 
 
 def grown(problem: Problem) -> Grown:
@@ -221,10 +224,14 @@ def _out_of_bag(
     tau = point[:, 0].copy()
     tau[rows] = forest.oob_predict(x[rows])[:, 0]
     tau = np.where(np.isfinite(tau), tau, point[:, 0])  # a unit that every tree has seen
-    std_error = unit * np.sqrt(np.maximum(variance[:, 0, 0], 0.0))
+
+    def error(found: np.ndarray) -> np.ndarray:
+        return unit * np.sqrt(np.maximum(found[:, 0, 0], 0.0))
+
     return Grown(
-        r, unit * tau, std_error, names, forest.feature_importances_,
+        r, unit * tau, error(variance), names, forest.feature_importances_,
         lambda at: unit * forest.predict(standard(at))[:, 0],
+        lambda at: error(forest.predict_and_var(standard(at))[1]),
     )  # fmt: skip
 
 

@@ -52,7 +52,8 @@ def _by_importance(forest: Grown) -> list[int]:
 def _landscape(problem: Problem, forest: Grown) -> list[CurvePoint]:
     """``cate_landscape``: effects on a grid of the two columns that matter most, the others at their median.
 
-    x is a value of the first column (x_label its name); the series, ``<second>=<value>``, one of the second.
+    x is a value of the first column (x_label its name); the series, ``<second>=<value>``, one of the second. Each
+    cell has its own 95 % interval, unless units come in clusters.
     """
     if len(forest.names) < 2:
         return []
@@ -63,10 +64,14 @@ def _landscape(problem: Problem, forest: Grown) -> list[CurvePoint]:
     at = np.tile(np.median(values, axis=0), (len(across) * len(along), 1))
     at[:, first], at[:, second] = np.tile(across, len(along)), np.repeat(along, len(across))
     effects = forest.predict(at)
+    ends: list[tuple[float | None, float | None]] = [(None, None)] * len(at)
+    if forest.predict_error is not None:
+        half = normal_quantile(0.975) * forest.predict_error(at)
+        ends = list(zip((effects - half).tolist(), (effects + half).tolist(), strict=True))
     return [
         CurvePoint("cate_landscape", f"{forest.names[second]}={row[second]:.6g}", float(row[first]), float(y),
-                   forest.names[first])
-        for row, y in zip(at, effects, strict=True)
+                   forest.names[first], low, high)
+        for row, y, (low, high) in zip(at, effects, ends, strict=True)
     ]  # fmt: skip
 
 

@@ -37,7 +37,7 @@ def write(rows: StudyRows, site: Path, drawn: Drawn) -> tuple[Download, ...]:
     for old in folder.iterdir():
         old.unlink()
     (site / "downloads" / SCHEMA.name).write_text(SCHEMA.read_text(encoding="utf-8"), encoding="utf-8")
-    pdf, pages = typeset.card(rows, _picture(drawn, site))
+    pdf, pages = typeset.card(rows, _picture(drawn, site, rows.card.get("estimator")))
     _save(folder / "card.pdf", pdf)
     _save(folder / "card.png", pages[0])
     _save(folder / "card.pptx", slides.deck(rows))
@@ -74,13 +74,16 @@ def _save(path: Path, content: bytes) -> None:
 PICTURES = ("estimator_forest", "event_study", "rd_plot", "synthetic_path_and_gap", "its_path", "dose_response_curve",
             "ate_distribution", "propensity_overlap")  # fmt: skip
 WIDE = 1.45
+# A figure of one design says what the primary says only where the primary is of that design.
+_OF = {"event_study": ("did",), "rd_plot": ("rd",), "synthetic_path_and_gap": ("synthetic_control", "synthetic_did"),
+       "its_path": ("its",), "dose_response_curve": ("dose_response",)}  # fmt: skip
 
 
-def _picture(drawn: Drawn, site: Path) -> tuple[str, str] | None:
+def _picture(drawn: Drawn, site: Path, primary: str | None = None) -> tuple[str, str] | None:
     """The SVG of the card's first page and its title."""
     by_name = {one.name: one for one in drawn.shown}
     for name in PICTURES:
-        if name in by_name:
+        if name in by_name and primary in _OF.get(name, (primary,)):
             svg = (site / by_name[name].file).read_text(encoding="utf-8")
             size = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
             if size and float(size[1]) >= WIDE * float(size[2]):

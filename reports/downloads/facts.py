@@ -22,7 +22,7 @@ def facts(rows: StudyRows) -> list[tuple[str, str]]:
         ("Primary estimate", words.run(card.get("estimator"), card.get("estimand"), card.get("specification"))),
         ("Units", units(rows)),
         ("Without treatment", baseline(card)),
-        ("Without adjustment", filters.naive(card)),
+        ("Naive estimate", filters.naive(card, rows.estimates)),
         ("Could have been found", detectable(rows)),
         ("Agreement", f"{filters.agreement(card)} {say(card.get('heterogeneity_reading'))}".strip()),
         ("Hidden confounding", say(card.get("sensitivity_reading")) or "No sensitivity analysis applies."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import io
+import math
 import zipfile
 from typing import Any
 
@@ -120,16 +121,27 @@ def _strip(slide: Any, card: dict[str, Any]) -> None:
     _box(slide, 5.82, 0.3, "Shaded: where the rule says ship. Upright line: no effect.", 11, colour=MUTED)
 
 
+def _fitting(lines: list[str], width: float, height: float) -> int:
+    """The largest type in points at which paragraphs fit a box (inches); viewers shrink text only when it is edited."""
+    for size in (16, 15, 14, 13, 12, 11):
+        letters = int(72 * (width - 0.2) / (0.5 * size))
+        needed = sum(math.ceil(len(line) / letters) * 1.2 * size + 7 for line in lines)
+        if needed <= 72 * height:
+            return size
+    return 10
+
+
 def _grounds(shown: Any, rows: StudyRows) -> None:
     slide = _slide(shown, "On what it rests")
     told = [one for one in facts(rows) if one[0] != "Next step"]
+    lines = [f"{label}: {words.shortened(text, 260)}" for label, text in told]
+    size = _fitting(lines, WIDE.inches, 5.3)
     frame = None
-    for label, text in told:
-        line = f"{label}: {words.shortened(text, 260)}"
+    for line in lines:
         if frame is None:
-            frame = _box(slide, 1.7, 5.3, line, 16)
+            frame = _box(slide, 1.7, 5.3, line, size)
         else:
-            _say(frame, line, 16, more=True)
+            _say(frame, line, size, more=True)
     for paragraph in frame.paragraphs if frame is not None else ():
         paragraph.space_after = Pt(7)
 

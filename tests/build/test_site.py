@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from unit import figures_fixture
 
 from reports.__main__ import main
+from reports.render import PAGE_BYTES
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install .[test]")
@@ -69,6 +71,17 @@ def test_pages_load_without_an_error_and_fit(browser: Any, site: Path, name: str
             assert opened.page.locator("main h1").count() == 1
             hurried = opened.page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd")
             assert hurried < 3000  # under 1 s where the machine has nothing else to do
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_pages_stay_small_and_their_files_wait_until_they_are_seen(browser: Any, site: Path, name: str) -> None:
+    page = (site / f"{name}.html").read_text()
+    assert len(page.encode()) < 800_000
+    figures = [len(one) for one in re.findall(r"<svg.*?</svg>", page, re.DOTALL)]
+    assert sum(figures) < 1.3 * PAGE_BYTES  # ids of their own make them a little longer than their files
+    with Opened(browser, site, name) as opened:
+        for image in opened.page.locator("img").all():
+            assert (image.get_attribute("loading"), image.get_attribute("decoding")) == ("lazy", "async")
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -219,6 +219,7 @@ def test_curves_carry_the_pictures() -> None:
     assert sum(p.y for p in by_name["feature_importance"]) == pytest.approx(1)
     landscape = by_name["cate_landscape"]
     assert len({p.series for p in landscape}) * len({p.x for p in landscape}) == len(landscape)
+    assert all(p.conf_low < p.y < p.conf_high for p in landscape)
     assert go(units(), "ATT").curves == ()
 
 

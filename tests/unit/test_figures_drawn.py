@@ -165,6 +165,15 @@ def test_event_study_has_both_intervals_and_the_two_reference_lines(marts: Marts
     assert "does not reject" in one.caption
 
 
+@pytest.mark.parametrize("absent", ["pointwise", "simultaneous"])
+def test_event_study_stands_with_one_kind_of_interval(marts: Marts, absent: str) -> None:
+    rows = marts["mpdta"]
+    left = tuple(p for p in rows.curves if (p["curve"], p["series"]) != ("event_study", absent))
+    one = drawn("event_study", dataclasses.replace(rows, curves=left))
+    assert f"95 % {absent} interval" not in [text.get_text() for text in one.figure.legends[0].get_texts()]
+    svg(one, "x")
+
+
 def test_rd_plot_has_bins_fit_and_cutoff(marts: Marts) -> None:
     rows = marts["senate"]
     one = drawn("rd_plot", rows)

@@ -9,6 +9,7 @@ import duckdb
 import pytest
 from unit import figures_fixture
 
+from estimators.registry import BY_NAME, NAIVE
 from figures import words
 from figures.__main__ import main
 from figures.data import WarehouseError, connect, load, study_names
@@ -52,6 +53,18 @@ def test_percentages_do_not_round_to_all_or_nothing() -> None:
     assert words.percent(0.0001) == "less than 1 %"
     assert words.percent(0.9999) == "more than 99 %"
     assert (words.percent(0.0), words.percent(1.0)) == ("0 %", "100 %")
+
+
+@pytest.mark.parametrize("name", sorted(BY_NAME))
+def test_every_estimator_has_names_that_fit(name: str) -> None:
+    assert len(words.estimator(name)) <= 36, "give it a name in words._SHORT"
+    assert len(words.on_axes(name)) <= 25, "give it a name in words._ON_AXES"
+
+
+@pytest.mark.parametrize("name", NAIVE)
+def test_every_naive_estimator_says_what_it_takes_for_granted(name: str) -> None:
+    assert words.naive(name) != words.estimator(name)
+    assert ("adjusts for nothing" in words.naive(name)) == (name == "difference_in_means")
 
 
 def test_p_values() -> None:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -223,6 +224,20 @@ def test_the_primary_s_gates_come_first_on_paper(studies: dict[str, StudyRows]) 
     rows = facts.worst_gates(studies["nhefs"], of_primary_first=True)
     spoken = [row["estimator"] in (None, "ipw") and row["estimand"] in (None, "ATE") for row in rows]
     assert spoken == sorted(spoken, reverse=True)
+
+
+def test_the_card_shows_no_figure_of_another_design(written: tuple[Path, publish.Made]) -> None:
+    site, made = written
+    wide = next(one for one in made.drawn.shown if downloads._picture(Drawn("x", (one,), ()), site))
+    named = Drawn("x", (replace(wide, name="event_study"),), ())
+    assert downloads._picture(named, site, "ope") is None
+    assert downloads._picture(named, site, "did") is not None
+
+
+def test_slides_set_much_text_smaller() -> None:
+    assert slides._fitting(["short"] * 5, 11.9, 5.3) == 16
+    much = slides._fitting(["a word " * 35] * 12, 11.9, 5.3)
+    assert 10 <= much < 16
 
 
 def test_the_card_s_picture_is_wide_enough(written: tuple[Path, publish.Made]) -> None:

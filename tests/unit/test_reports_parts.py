@@ -180,6 +180,8 @@ def test_agreement_in_words() -> None:
 
 def test_small_words() -> None:
     assert filters.naive(CARD) == "+12.3 kg"
+    which = [{"estimator": "ipw", "estimate": 12.3}, {"estimator": "twfe", "estimate": 12.3}]
+    assert filters.naive(CARD, which).startswith("+12.3 kg: two-way fixed effects, as if the effect were the same")
     assert filters.naive({"naive_estimate": None}) == "No naive contrast exists for this design."
     assert filters.decision("do_not_ship") == "Do not ship"
     assert filters.decision("something_else") == "Something else"
