@@ -190,7 +190,9 @@ def _of_other_outcome(problem: Any, outcome: str, gates: list[Any]) -> dict[str,
     estimator = BY_NAME[rule.primary]
     try:
         if not estimator.suits(study, problem.kind):
-            reason = f"{rule.primary} needs a {estimator.treatment} treatment, and '{study.treatment}' is {problem.kind}"
+            reason = (
+                f"{rule.primary} needs a {estimator.treatment} treatment, and '{study.treatment}' is {problem.kind}"
+            )
             raise Refusal(reason, "Choose another primary")
         own, dropped = for_outcome(problem, outcome)
         result = _run(own, estimator, rule.estimand, gates, is_analysed=False)
@@ -205,9 +207,7 @@ def _of_other_outcome(problem: Any, outcome: str, gates: list[Any]) -> dict[str,
     return {**row, "outcome": outcome}
 
 
-def _run(
-    problem: Any, estimator: Estimator, estimand: str, gates: list[Any], is_analysed: bool = True
-) -> Result:
+def _run(problem: Any, estimator: Estimator, estimand: str, gates: list[Any], is_analysed: bool = True) -> Result:
     try:
         failed = gating.blocking(gates, estimator.name, estimand)
         if failed:

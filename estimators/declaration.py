@@ -95,9 +95,7 @@ class Declaration:
         values["missing"] = self.choice("missing", self.block.get("missing", "refuse"), ("refuse", "drop"))
         values["a_a_test"] = self.block.get("a_a_test", False)
         if not isinstance(values["a_a_test"], bool):
-            raise self.error(
-                f"'a_a_test' must be true or false, not {values['a_a_test']!r}", "Write it without quotes"
-            )
+            raise self.error(f"'a_a_test' must be true or false, not {values['a_a_test']!r}", "Write it without quotes")
         values["options"] = self._options(self.block.get("options") or {}, "options")
         values["specifications"] = self._specifications(self.block.get("specifications") or {})
         return values
@@ -217,9 +215,7 @@ class Declaration:
             if name == "default":
                 raise self.error("a specification cannot be called 'default'", "Put its options under `options:`")
             if not isinstance(body["estimators"], (list, tuple)):
-                raise self.error(
-                    f"{where}.estimators must be a list, not {body['estimators']!r}", "Write `[ipw, psm]`"
-                )
+                raise self.error(f"{where}.estimators must be a list, not {body['estimators']!r}", "Write `[ipw, psm]`")
             for estimator in body["estimators"]:
                 self._known_estimator(f"estimator in {where}:", estimator)
             rest = {k: v for k, v in body.items() if k != "estimators"}

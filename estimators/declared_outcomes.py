@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .study import Guardrail, Study
@@ -33,7 +33,7 @@ def check(declared: Declaration, study: Study) -> None:
         if names.count(name) > 1:
             raise declared.error(f"'{name}' is named twice among secondary outcomes and guardrails", "Name it once")
     bare = dataclasses.replace(study, secondary_outcomes=(), guardrails=())
-    taken = {"the outcome": [study.outcome], "the treatment": [study.treatment]}
+    taken: dict[str, Collection[str | None]] = {"the outcome": [study.outcome], "the treatment": [study.treatment]}
     taken["a covariate"] = [column for term in study.covariates for column in columns_of(term)]
     taken["in another role"] = bare.columns()
     for name in names:
@@ -48,7 +48,9 @@ def _secondary(declared: Declaration) -> tuple[str, ...]:
     if value is None:
         return ()
     if not isinstance(value, (list, tuple)):
-        raise declared.error(f"'secondary_outcomes' must be a list of columns, not {value!r}", "Write `[visits, spend]`")
+        raise declared.error(
+            f"'secondary_outcomes' must be a list of columns, not {value!r}", "Write `[visits, spend]`"
+        )
     return tuple(_column(declared, "secondary_outcomes", name) for name in value)
 
 

@@ -49,7 +49,8 @@
     {% set out = [] %}
     {% set seen = [] %}
     {% set secondary = block.get('secondary_outcomes') or [] %}
-    {% for column in secondary if secondary is not string and secondary is not mapping %}
+    {% set is_list = secondary is iterable and secondary is not string and secondary is not mapping %}
+    {% for column in (secondary if is_list else []) %}
         {% if column is string and column not in seen %}
             {% do seen.append(column) %}
             {% do out.append({

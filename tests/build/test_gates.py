@@ -156,7 +156,9 @@ def test_broken_contract_is_one_error_that_blocks_everything(
         assert "contract" in judged.blocked(study, estimator, estimand)
 
 
-@pytest.mark.parametrize("study", ["text_category", "null_dropped", "dose", "panel", "gaps_in_others", "others_misdeclared"])
+@pytest.mark.parametrize(
+    "study", ["text_category", "null_dropped", "dose", "panel", "gaps_in_others", "others_misdeclared"]
+)
 def test_contract_allows_what_is_declared(judged: Judged, study: str) -> None:
     # a secondary outcome with gaps is refused by itself, and what is declared in a wrong shape the effects tell
     # a category may be text, `missing: drop` may have gaps, a dose has many values, never-treated units have no cohort

@@ -226,7 +226,9 @@ def test_learners_predict_the_treatment_once(monkeypatch):
     only(monkeypatch, "tvce")
     asked_for = []
     plain = tvce.out_of_fold
-    monkeypatch.setattr(tvce, "out_of_fold", lambda learner, y, *a: (asked_for.append(set(y[:, 0])), plain(learner, y, *a))[1])
+    monkeypatch.setattr(
+        tvce, "out_of_fold", lambda learner, y, *a: (asked_for.append(set(y[:, 0])), plain(learner, y, *a))[1]
+    )
     block = {**asked("tvce", options={"tvce": {"learner": "lasso"}, "repeats": 1, "folds": 2}), **OTHERS}
     others(block, data())
     assert len(asked_for) == 4  # the treatment and three outcomes
@@ -289,7 +291,11 @@ WRONG = {
     "the outcome": ({"secondary_outcomes": ["y"]}, "secondary outcome 'y' is also the outcome", "its own column"),
     "the treatment": ({"guardrails": {"t": GUARDRAIL["g"]}}, "guardrail 't' is also the treatment", "its own column"),
     "a covariate": ({"secondary_outcomes": ["x1"]}, "secondary outcome 'x1' is also a covariate", "its own column"),
-    "a term's covariate": ({"covariates": ["x1", "z^2"], "secondary_outcomes": ["z"]}, "'z' is also a covariate", "own"),
+    "a term's covariate": (
+        {"covariates": ["x1", "z^2"], "secondary_outcomes": ["z"]},
+        "'z' is also a covariate",
+        "own",
+    ),
     "the cluster": ({"cluster": "z", "secondary_outcomes": ["z"]}, "'z' is also in another role", "its own column"),
     "the unit": ({"secondary_outcomes": ["unit_id"]}, "'unit_id' is also in another role", "its own column"),
     "guardrails a list": ({"guardrails": ["g"]}, "'guardrails' must be a mapping of columns, not ['g']", "margin: 0.5"),
