@@ -89,10 +89,12 @@ def test_streaming_changes_nothing(primary, declared, monkeypatch):
     assert list(held) == list(streamed)
     for outcome, row in streamed.items():
         same(row, alone({**block, "secondary_outcomes": [], "guardrails": {}, "row_budget": 10}, outcome, data()), 1e-9)
-        if row["status"] == "estimated":
+        if (primary, list(declared)) == ("psm", ["cluster"]):  # which it does not stream
+            assert row["status"] == "refused"
+        elif row["status"] == "estimated":
             same(row, held[outcome], 1e-9)
-        else:
-            assert (primary, list(declared)) == ("psm", ["cluster"])  # which it does not stream
+        else:  # neither matching nor strata use a weight
+            assert (row["status"], held[outcome]["status"], list(declared)) == ("refused", "refused", ["weight"])
 
 
 def test_the_primary_outcome_keeps_its_rows(monkeypatch):
@@ -220,7 +222,7 @@ def test_propensities_of_the_scores_are_used(fits, monkeypatch):
     same(found["z"], alone(asked(), "z", data()))
 
 
-def test_learners_predict_the_treatment_once(monkeypatch):
+def test_the_treatment_is_partialled_out_once(monkeypatch):
     from estimators.selection_on_observables import tvce
 
     only(monkeypatch, "tvce")
@@ -229,7 +231,7 @@ def test_learners_predict_the_treatment_once(monkeypatch):
     monkeypatch.setattr(
         tvce, "out_of_fold", lambda learner, y, *a: (asked_for.append(set(y[:, 0])), plain(learner, y, *a))[1]
     )
-    block = {**asked("tvce", options={"tvce": {"learner": "lasso"}, "repeats": 1, "folds": 2}), **OTHERS}
+    block = {**asked("tvce", options={"repeats": 1}), **OTHERS}
     others(block, data())
     assert len(asked_for) == 4  # the treatment and three outcomes
     assert asked_for.count({0.0, 1.0}) == 1
