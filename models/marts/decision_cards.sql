@@ -160,7 +160,8 @@ final as (
         || '; do not ship if it is all short of that; extend if it holds it; cannot answer if the primary is refused'
         || case
             when n_guardrails > 0
-                then '; and by the guardrails: ship only if each is held, do not ship if one is breached, extend what '
+                then
+                    '; and by the guardrails: ship only if each is held, do not ship if one is breached, extend what '
                     || 'would ship if one is unclear'
             else ''
         end as declared_rule,

@@ -1,4 +1,4 @@
--- One row a study and further outcome: what the decision's primary estimator says of each secondary outcome and guardrail.
+-- One row a study and further outcome: what the primary estimator says of each secondary outcome and guardrail.
 -- A guardrail is a non-inferiority test. Everything is turned so that more is better; the margin is how much worse is
 -- still tolerated.
 --   held      the harmful end of the interval is inside the margin

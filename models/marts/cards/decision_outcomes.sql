@@ -1,4 +1,4 @@
--- One row a study with secondary outcomes or guardrails: how the guardrails stand, and each outcome's sentence on a line.
+-- One row a study with secondary outcomes or guardrails: how the guardrails stand, and each outcome's sentence.
 
 with
 
