@@ -3,8 +3,9 @@ select
     study,
     estimator,
     estimand,
+    outcome,
     status,
     status_reason
 from {{ ref('estimates') }}
 where status <> 'estimated'
-order by study, estimator, estimand
+order by study, estimator, estimand, outcome

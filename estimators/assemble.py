@@ -11,6 +11,7 @@ import pyarrow as pa
 from . import contracts, warehouse
 from .problem import Problem
 from .study import Study
+from .warehouse import Columns
 
 
 def assemble(
@@ -45,17 +46,22 @@ def assemble(
         return _streamed(study, source, by_running)
     keys = [study.unit] + ([study.time] if study.time else [])
     columns = warehouse.read(units, study.columns(), keys, study.name)
-    contracts.check(study, columns)
+    network = None if study.edges is None or edges is None else warehouse.read_edges(edges, study.name)
+    return held(study, columns, by_running, network)
+
+
+def held(study: Study, every: Columns, by_running: bool = False, edges: Columns | None = None) -> tuple[Problem, int]:
+    """The same of rows in memory: checked, those that lack a value left out and counted."""
+    contracts.check(study, every)
     needed = [study.unit, study.running] if by_running and study.running else None
-    every = columns
-    columns, dropped = contracts.complete_rows(study, columns, needed)
+    columns, dropped = contracts.complete_rows(study, every, needed)
     contracts.check(study, columns)
     gaps = contracts.rows_with_gaps(study, every) if dropped and study.time else None
     if study.time and study.cross_section is not None:
         contracts.check_cross_section(study, bool((columns[study.time] == study.cross_section).any()))
     first = study.decision.primary
-    network = None if study.edges is None or edges is None else warehouse.read_edges(edges, study.name)
-    return Problem(study, first, "default", study.options_for(first), columns, edges=network, gaps=gaps), dropped
+    options = study.options_for(first)
+    return Problem(study, first, "default", options, columns, edges=edges, gaps=gaps, given=every), dropped
 
 
 def _warehouse(units: Any, session: Any, study: Study) -> Any:
@@ -82,14 +88,22 @@ def _warehouse(units: Any, session: Any, study: Study) -> Any:
 
 
 def _streamed(study: Study, source: Any, by_running: bool) -> tuple[Any, int]:
+    from .streamed.facts import facts
+
+    types = source.types()
+    warehouse.check_columns(study.columns(), list(types), study.name)
+    return streamed(study, source, types, facts(source, study, types), by_running)
+
+
+def streamed(
+    study: Study, source: Any, types: Mapping[str, str], all_rows: contracts.Facts, by_running: bool = False
+) -> tuple[Any, int]:
+    """The same of rows in the warehouse, whose facts are known."""
     from .engines.problem import Elsewhere
     from .scan.stream import quoted
     from .streamed.facts import complete, facts
     from .streamed.problem import Streamed
 
-    types = source.types()
-    warehouse.check_columns(study.columns(), list(types), study.name)
-    all_rows = facts(source, study, types)
     contracts.check_facts(study, all_rows)
     whole = complete(source, study, types, all_rows, by_running)
     kept = all_rows if whole is source else facts(whole, study, types)
@@ -101,7 +115,7 @@ def _streamed(study: Study, source: Any, by_running: bool) -> tuple[Any, int]:
         contracts.check_cross_section(study, rows > 0)
     first = study.decision.primary
     kind = Streamed if source.engine is None else Elsewhere
-    problem = kind(study, first, "default", study.options_for(first), whole, types, kept)
+    problem = kind(study, first, "default", study.options_for(first), whole, types, kept, given=(source, all_rows))
     return problem, all_rows.rows - kept.rows
 
 

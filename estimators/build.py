@@ -18,7 +18,8 @@ import pyarrow as pa
 from . import gating, warehouse
 from .assemble import assemble
 from .errors import Refusal, StudyError
-from .problem import Nuisances, Problem, nuisance_key
+from .outcomes import for_outcome
+from .problem import Nuisances, Problem, crossfit_key, nuisance_key
 from .registry import BY_NAME, ESTIMATORS, NAIVE, Estimator
 from .result import (
     DESIGN_SCHEMA,
@@ -153,6 +154,7 @@ def estimate(
         elif estimator.name == study.decision.primary:
             reason = f"{estimator.name} needs a {estimator.treatment} treatment, and '{study.treatment}' is {kind}"
             rows += [{**row, **stamp} for row in _refuse(study, estimator, f"{reason}. Choose another primary")]
+    rows += [{**_of_other_outcome(problem, outcome, judged), **stamp} for outcome in study.other_outcomes()]
     return table(rows, EFFECTS_SCHEMA)
 
 
@@ -167,6 +169,7 @@ def _reuse(problem: Any, scores: Any) -> None:
     if set(zip(got["spec_hash"], got["data_hash"], strict=True)) == {made_from} and len(got["fold"]) == own.n:
         shared = Nuisances(got["fold"].astype(np.int64), got["propensity_crossfit"], got["mu0"], got["mu1"])
         own.cache[nuisance_key(own.options)] = shared
+        own.cache[crossfit_key(own.options)] = shared.propensity
 
 
 def _runs(problem: Any, estimator: Estimator, gates: list[Any], dropped: int) -> Iterable[list[dict[str, Any]]]:
@@ -181,14 +184,37 @@ def _runs(problem: Any, estimator: Estimator, gates: list[Any], dropped: int) ->
                 yield _rows(study, estimator.name, specification, result, time.perf_counter() - started)
 
 
-def _run(problem: Any, estimator: Estimator, estimand: str, gates: list[Any]) -> Result:
+def _of_other_outcome(problem: Any, outcome: str, gates: list[Any]) -> dict[str, Any]:
+    """The row of a secondary outcome or guardrail: the decision's estimator, estimand and term, by default options."""
+    study, rule, started = problem.study, problem.study.decision, time.perf_counter()
+    estimator = BY_NAME[rule.primary]
+    try:
+        if not estimator.suits(study, problem.kind):
+            reason = (
+                f"{rule.primary} needs a {estimator.treatment} treatment, and '{study.treatment}' is {problem.kind}"
+            )
+            raise Refusal(reason, "Choose another primary")
+        own, dropped = for_outcome(problem, outcome)
+        result = _run(own, estimator, rule.estimand, gates, is_analysed=False)
+        if dropped and estimator.reads != "panel_with_gaps":
+            result = _with_dropped(result, dropped, is_panel=study.time is not None)
+    except (Refusal, StudyError) as bad:
+        result = _refusal(rule.estimand, "refused", str(bad))
+    except Exception as crash:  # the other outcomes' rows must still be written
+        result = _refusal(rule.estimand, "failed", f"{type(crash).__name__}: {crash}")
+    estimates, place = _of_term(study, result.estimates)
+    row = _row(study, rule.primary, "default", estimates[place], time.perf_counter() - started)
+    return {**row, "outcome": outcome}
+
+
+def _run(problem: Any, estimator: Estimator, estimand: str, gates: list[Any], is_analysed: bool = True) -> Result:
     try:
         failed = gating.blocking(gates, estimator.name, estimand)
         if failed:
             return _refusal(estimand, "refused", gating.reason(failed))
         _supported(problem, estimator)
         result = _sound(_function(problem, estimator)(problem, estimand))
-        if _is_analysed(problem, estimator):
+        if is_analysed and _is_analysed(problem, estimator):
             result = _with_sensitivity(problem, result)
         return result
     except Refusal as refusal:
@@ -269,15 +295,20 @@ def _rows(study: Study, estimator: str, specification: str, result: Result, seco
     rows = []
     estimates, decisive = _decisive(study, estimator, specification, result.estimates)
     for i, one in enumerate(estimates):
-        row = {"study": study.name, "estimator": estimator, "specification": specification, **clean(one)}
-        row |= {"outcome": study.outcome, "treatment": study.treatment or study.cohort or study.running}
-        row |= {"engine": "duckdb", "seconds": seconds, "is_primary": i == decisive}
+        row = {**_row(study, estimator, specification, one, seconds), "is_primary": i == decisive}
         # What belongs to the run and not to a term is told once, with its first row.
         row["diagnostics"] = as_json(result.diagnostics if i == 0 else ())
         row["curves"] = as_json(result.curves if i == 0 else ())
         row["sensitivity"] = as_json(result.sensitivity if i == 0 else ())
         rows.append(row)
     return rows
+
+
+def _row(study: Study, estimator: str, specification: str, one: Estimate, seconds: float) -> dict[str, Any]:
+    row = {"study": study.name, "estimator": estimator, "specification": specification, **clean(one)}
+    row |= {"outcome": study.outcome, "treatment": study.treatment or study.cohort or study.running}
+    row |= {"engine": "duckdb", "seconds": seconds, "is_primary": False}
+    return row | dict.fromkeys(("diagnostics", "curves", "sensitivity"), as_json(()))
 
 
 def _decisive(
@@ -287,6 +318,12 @@ def _decisive(
     rule = study.decision
     if (estimator, specification, estimates[0].estimand) != (rule.primary, rule.specification, rule.estimand):
         return estimates, None
+    return _of_term(study, estimates)
+
+
+def _of_term(study: Study, estimates: tuple[Estimate, ...]) -> tuple[tuple[Estimate, ...], int]:
+    """The rows, and which one is of the decision's term: a whole refusal, or a further one, where none is."""
+    rule = study.decision
     terms = [one.term for one in estimates]
     if rule.term in terms:
         return estimates, terms.index(rule.term)
@@ -317,6 +354,9 @@ def _refuse_all(study: Study, bad: StudyError) -> list[dict[str, Any]]:
     for estimator in ESTIMATORS:
         if estimator.suits(study, kind) or estimator.name == study.decision.primary:
             rows += [{**row, **stamp} for row in _refuse(study, estimator, str(bad))]
+    refusal, rule = Estimate(study.decision.estimand, status="refused", status_reason=str(bad)), study.decision
+    for outcome in study.other_outcomes():
+        rows.append({**_row(study, rule.primary, "default", refusal, 0.0), "outcome": outcome, **stamp})
     return rows
 
 

@@ -15,6 +15,8 @@ from .warehouse import Columns
 # Squares of larger numbers overflow, and a variance with them.
 LARGEST = 1e150
 ARMS_AT_MOST = 10
+# Roles whose gaps are judged where their own effect is estimated, and not for the whole study.
+SECONDARY, GUARDRAIL = "secondary outcome", "guardrail"
 
 
 @dataclass(frozen=True)
@@ -127,8 +129,9 @@ def check_facts(study: Study, facts: Facts) -> None:
 
 def needed_columns(study: Study) -> list[str]:
     """Columns in which a NULL makes a row incomplete."""
-    # A unit that is never treated has no cohort: there, NULL is an answer and not a gap.
-    optional = {study.cohort, *study.optional_columns()}
+    # A unit that is never treated has no cohort: there, NULL is an answer and not a gap. Secondary outcomes and
+    # guardrails have complete rows of their own.
+    optional = {study.cohort, *study.optional_columns(), *study.other_outcomes()}
     return [name for name in study.columns() if name not in optional]
 
 
@@ -167,11 +170,13 @@ def rows_with_gaps(study: Study, columns: Columns) -> Columns:
 
 
 def roles(study: Study) -> list[tuple[str, str, bool]]:
-    """Role, column and whether it may hold text, of all columns in which NULL is a gap."""
+    """Role, column and whether it may hold text, of all columns whose values are checked."""
     roles = [("outcome", study.outcome), ("treatment", study.treatment), ("time", study.time)]
     roles += [("running", study.running), ("weight", study.weight), ("fold", study.fold), ("sample", study.sample)]
     roles += [("mediator", study.mediator), ("dose", study.dose), ("exposure", study.exposure)]
     roles += [("logged propensity", study.logged_propensity), *(("instrument", name) for name in study.instruments)]
+    roles += [(SECONDARY, name) for name in study.secondary_outcomes]
+    roles += [(GUARDRAIL, one.outcome) for one in study.guardrails]
     out = [(role, name, False) for role, name in roles if name]
     controls = (*study.negative_control_exposures, *study.negative_control_outcomes)
     for term in study.terms():
@@ -212,7 +217,7 @@ def _check_column(study: Study, role: str, name: str, facts: ColumnFacts, rows: 
     if facts.largest > LARGEST:
         mend = "Choose another unit of measurement in staging"
         raise StudyError(study.name, f"{role} '{name}' holds numbers beyond {LARGEST:g}", mend)
-    if facts.missing and study.missing == "refuse":
+    if facts.missing and study.missing == "refuse" and role not in (SECONDARY, GUARDRAIL):
         mend = "Filter or fill them in the units, or declare `missing: drop` to leave those rows out"
         raise StudyError(study.name, f"{role} '{name}' is NULL in {facts.missing} rows", mend)
 

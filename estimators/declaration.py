@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from . import declared_outcomes
 from .errors import StudyError
 from .registry import BY_NAME, Option
 from .study import Decision, Study
@@ -32,7 +33,7 @@ _SHARED_OPTIONS = ("propensity", "outcome", "folds", "repeats")
 _KNOWN_KEYS = (
     "design", *_TEXT_KEYS, *_COLUMN_ROLES, *_LIST_ROLES, *_NUMBER_KEYS,
     "missing", "benchmark_covariates", "decision", "options", "specifications", "seed", "folds", "repeats",
-    "row_budget", "a_a_test",
+    "row_budget", "a_a_test", "secondary_outcomes", "guardrails",
 )  # fmt: skip
 
 
@@ -42,23 +43,25 @@ class Declaration:
     def __init__(self, name: str, block: Mapping[str, Any] | None) -> None:
         self.name = name
         if not isinstance(block, Mapping) or not block:
-            raise self._error("no study block", "Declare `meta: study:` for its models in the study's YAML file")
+            raise self.error("no study block", "Declare `meta: study:` for its models in the study's YAML file")
         self.block = dict(block)
 
-    def _error(self, problem: str, mend: str) -> StudyError:
+    def error(self, problem: str, mend: str) -> StudyError:
+        """What is wrong with the block, and the mend."""
         return StudyError(self.name, problem, mend)
 
-    def _unknown(self, kind: str, word: str, known: Iterable[str]) -> StudyError:
+    def unknown(self, kind: str, word: str, known: Iterable[str]) -> StudyError:
+        """A word that is not known, with the nearest that is."""
         known = list(known)
         near = difflib.get_close_matches(str(word), known, 1, 0.5)
         mend = f"Did you mean '{near[0]}'?" if near else f"Known are: {', '.join(known)}"
-        return self._error(f"unknown {kind} '{word}'", mend)
+        return self.error(f"unknown {kind} '{word}'", mend)
 
     def study(self) -> Study:
         """The checked study, or StudyError at the first wrong word."""
         for key in self.block:
             if key not in _KNOWN_KEYS:
-                raise self._unknown("role", key, _KNOWN_KEYS)
+                raise self.unknown("role", key, _KNOWN_KEYS)
         values = {"name": self.name, **self._roles(), **self._rules()}
         values["decision"] = self._decision(self.block.get("decision"), values["specifications"])
         study = Study(**values)
@@ -73,27 +76,26 @@ class Declaration:
                 values[key] = self._text(key)
         for key in (*_LIST_ROLES, "benchmark_covariates"):
             values[key] = self._terms(key, self.block.get(key), self.name)
+        values |= declared_outcomes.read(self)
         for key in _NUMBER_KEYS:
             if self.block.get(key) is not None:
-                values[key] = self._number(key, self.block[key])
+                values[key] = self.number(key, self.block[key])
         for key in ("seed", "folds", "repeats", "row_budget"):
             if self.block.get(key) is not None:
                 values[key] = self._whole(key, self.block[key])
         for key in ("question", "outcome"):
             if key not in values:
-                raise self._error(f"role '{key}' is not declared", f"Add `{key}:` to the study block")
+                raise self.error(f"role '{key}' is not declared", f"Add `{key}:` to the study block")
         return values
 
     def _rules(self) -> dict[str, Any]:
         """Design, policy words, options and specifications."""
         values: dict[str, Any] = {}
-        values["design"] = self._choice("design", self.block.get("design"), DESIGNS)
-        values["missing"] = self._choice("missing", self.block.get("missing", "refuse"), ("refuse", "drop"))
+        values["design"] = self.choice("design", self.block.get("design"), DESIGNS)
+        values["missing"] = self.choice("missing", self.block.get("missing", "refuse"), ("refuse", "drop"))
         values["a_a_test"] = self.block.get("a_a_test", False)
         if not isinstance(values["a_a_test"], bool):
-            raise self._error(
-                f"'a_a_test' must be true or false, not {values['a_a_test']!r}", "Write it without quotes"
-            )
+            raise self.error(f"'a_a_test' must be true or false, not {values['a_a_test']!r}", "Write it without quotes")
         values["options"] = self._options(self.block.get("options") or {}, "options")
         values["specifications"] = self._specifications(self.block.get("specifications") or {})
         return values
@@ -102,46 +104,48 @@ class Declaration:
         value = self.block[key]
         if not isinstance(value, str) or not value:
             mend = "Write a sentence or a word" if key in _TEXT_KEYS else "Give one column's name"
-            raise self._error(f"role '{key}' must be text, not {value!r}", mend)
+            raise self.error(f"role '{key}' must be text, not {value!r}", mend)
         return value
 
-    def _number(self, key: str, value: Any) -> float:
+    def number(self, key: str, value: Any) -> float:
+        """A finite number, or StudyError."""
         # dbt renders Jinja to text, so text that reads as a number is one.
         try:
             number = math.nan if isinstance(value, bool) else float(value)
         except (TypeError, ValueError, OverflowError):
             number = math.nan
         if not math.isfinite(number):
-            raise self._error(f"'{key}' must be a number, not {value!r}", "Write it without quotes or units")
+            raise self.error(f"'{key}' must be a number, not {value!r}", "Write it without quotes or units")
         return number
 
     def _whole(self, key: str, value: Any) -> int:
-        if not self._number(key, value).is_integer():
-            raise self._error(f"'{key}' must be a whole number, not {value!r}", "Round it")
+        if not self.number(key, value).is_integer():
+            raise self.error(f"'{key}' must be a whole number, not {value!r}", "Round it")
         return int(value) if isinstance(value, (int, str)) and str(value).isdigit() else int(float(value))
 
-    def _choice(self, key: str, value: Any, allowed: tuple[str, ...]) -> str:
+    def choice(self, key: str, value: Any, allowed: tuple[str, ...]) -> str:
+        """One of the allowed words, or StudyError."""
         if value is None:
-            raise self._error(f"'{key}' is not declared", f"Write one of: {', '.join(allowed)}")
+            raise self.error(f"'{key}' is not declared", f"Write one of: {', '.join(allowed)}")
         if value not in allowed:
-            raise self._unknown(key, value, allowed)
+            raise self.unknown(key, value, allowed)
         return value
 
     def _terms(self, key: str, value: Any, where: str) -> tuple[str, ...]:
         if value is None:
             return ()
         if not isinstance(value, (list, tuple)) or not all(isinstance(v, str) for v in value):
-            raise self._error(f"'{key}' in {where} must be a list of terms, not {value!r}", "Write `[a, b^2, C(c)]`")
+            raise self.error(f"'{key}' in {where} must be a list of terms, not {value!r}", "Write `[a, b^2, C(c)]`")
         for term in value:
             try:
                 columns_of(term)
             except ValueError as bad:
-                raise self._error(f"'{key}' in {where}: {bad}", "Mend the term") from None
+                raise self.error(f"'{key}' in {where}: {bad}", "Mend the term") from None
         return tuple(value)
 
     def _options(self, block: Any, where: str) -> dict[str, Any]:
         if not isinstance(block, Mapping):
-            raise self._error(f"{where} must be a mapping, not {block!r}", "Write `estimator: {option: value}`")
+            raise self.error(f"{where} must be a mapping, not {block!r}", "Write `estimator: {option: value}`")
         out: dict[str, Any] = {}
         for key, value in block.items():
             if key in ("propensity", "outcome"):
@@ -153,32 +157,32 @@ class Declaration:
             elif key in BY_NAME:
                 out[key] = self._own(key, value, where)
             else:
-                raise self._unknown(f"estimator or option in {where}:", key, [*BY_NAME, *_SHARED_OPTIONS])
+                raise self.unknown(f"estimator or option in {where}:", key, [*BY_NAME, *_SHARED_OPTIONS])
         return out
 
     def _folds(self, where: str, value: int) -> int:
         if value < 1:
-            raise self._error(f"{where} must be at least 1, not {value}", "1 means no cross-fitting")
+            raise self.error(f"{where} must be at least 1, not {value}", "1 means no cross-fitting")
         return value
 
     def _repeats(self, where: str, value: int) -> int:
         if value < 1:
-            raise self._error(f"{where} must be at least 1, not {value}", "It is how often the sample is split anew")
+            raise self.error(f"{where} must be at least 1, not {value}", "It is how often the sample is split anew")
         return value
 
     def _model(self, key: str, value: Any, where: str) -> dict[str, Any]:
         known = ("link", "covariates") if key == "propensity" else ("covariates", "interactions")
         place = f"{where}.{key}"
         if not isinstance(value, Mapping):
-            raise self._error(f"{place} must be a mapping, not {value!r}", f"Known keys: {', '.join(known)}")
+            raise self.error(f"{place} must be a mapping, not {value!r}", f"Known keys: {', '.join(known)}")
         for word in value:
             if word not in known:
-                raise self._unknown(f"option in {place}:", word, known)
+                raise self.unknown(f"option in {place}:", word, known)
         out = dict(value)
         if "covariates" in out:
             out["covariates"] = self._terms("covariates", out["covariates"], place)
         if "link" in out:
-            self._choice("link", out["link"], ("logit", "probit"))
+            self.choice("link", out["link"], ("logit", "probit"))
         if "interactions" in out and out["interactions"] not in ("none", "all"):
             out["interactions"] = self._terms("interactions", out["interactions"], place)
         return out
@@ -186,34 +190,32 @@ class Declaration:
     def _own(self, estimator: str, value: Any, where: str) -> dict[str, Any]:
         known: dict[str, Option] = BY_NAME[estimator].options
         if not isinstance(value, Mapping):
-            raise self._error(f"{where}.{estimator} must be a mapping, not {value!r}", f"Known: {', '.join(known)}")
+            raise self.error(f"{where}.{estimator} must be a mapping, not {value!r}", f"Known: {', '.join(known)}")
         for word, chosen in value.items():
             if word not in known:
-                raise self._unknown(f"option of {estimator}:", word, known)
+                raise self.unknown(f"option of {estimator}:", word, known)
             if not known[word].accepts(chosen):
                 problem = f"{where}.{estimator}.{word} cannot be {chosen!r}"
-                raise self._error(problem, f"Allowed: {known[word].describe()}")
+                raise self.error(problem, f"Allowed: {known[word].describe()}")
             if isinstance(chosen, (list, tuple)) and word in _NUMBER_LISTS:
                 for number in chosen:
-                    self._number(f"{where}.{estimator}.{word}", number)
+                    self.number(f"{where}.{estimator}.{word}", number)
             elif isinstance(chosen, (list, tuple)):
                 self._terms(word, chosen, f"{where}.{estimator}")
         return {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
 
     def _specifications(self, block: Any) -> dict[str, dict[str, Any]]:
         if not isinstance(block, Mapping):
-            raise self._error(f"specifications must be a mapping, not {block!r}", "Write `name: {estimators: [...]}`")
+            raise self.error(f"specifications must be a mapping, not {block!r}", "Write `name: {estimators: [...]}`")
         out: dict[str, dict[str, Any]] = {}
         for name, body in block.items():
             where = f"specifications.{name}"
             if not isinstance(body, Mapping) or not body.get("estimators"):
-                raise self._error(f"{where} names no estimators", "Add `estimators: [ipw]`")
+                raise self.error(f"{where} names no estimators", "Add `estimators: [ipw]`")
             if name == "default":
-                raise self._error("a specification cannot be called 'default'", "Put its options under `options:`")
+                raise self.error("a specification cannot be called 'default'", "Put its options under `options:`")
             if not isinstance(body["estimators"], (list, tuple)):
-                raise self._error(
-                    f"{where}.estimators must be a list, not {body['estimators']!r}", "Write `[ipw, psm]`"
-                )
+                raise self.error(f"{where}.estimators must be a list, not {body['estimators']!r}", "Write `[ipw, psm]`")
             for estimator in body["estimators"]:
                 self._known_estimator(f"estimator in {where}:", estimator)
             rest = {k: v for k, v in body.items() if k != "estimators"}
@@ -223,61 +225,62 @@ class Declaration:
     def _decision(self, block: Any, specifications: Mapping[str, Any]) -> Decision:
         if not isinstance(block, Mapping):
             mend = "Declare primary, estimand, desired_direction and minimum_effect before looking at results"
-            raise self._error("no decision is declared", mend)
+            raise self.error("no decision is declared", mend)
         for key in block:
             if key not in _DECISION_KEYS:
-                raise self._unknown("key in decision:", key, _DECISION_KEYS)
+                raise self.unknown("key in decision:", key, _DECISION_KEYS)
         for key in ("primary", "estimand", "desired_direction", "minimum_effect"):
             if block.get(key) is None:
-                raise self._error(f"decision.{key} is not declared", f"Add `{key}:` to the decision")
+                raise self.error(f"decision.{key} is not declared", f"Add `{key}:` to the decision")
         primary = self._known_estimator("estimator in decision.primary:", block["primary"])
         if block["estimand"] not in BY_NAME[primary].estimands:
-            raise self._unknown(f"estimand of {primary}:", block["estimand"], BY_NAME[primary].estimands)
+            raise self.unknown(f"estimand of {primary}:", block["estimand"], BY_NAME[primary].estimands)
         specification = str(block.get("specification", "default"))
         if specification != "default" and specification not in specifications:
-            raise self._unknown("specification in decision:", specification, ["default", *specifications])
+            raise self.unknown("specification in decision:", specification, ["default", *specifications])
         if specification != "default" and primary not in specifications[specification]["estimators"]:
             mend = f"Add it to specifications.{specification}.estimators"
-            raise self._error(f"the decision's specification '{specification}' does not run {primary}", mend)
+            raise self.error(f"the decision's specification '{specification}' does not run {primary}", mend)
         return Decision(
-            primary, block["estimand"], self._choice("desired_direction", block["desired_direction"], ("more", "less")),
-            self._number("minimum_effect", block["minimum_effect"]), str(block.get("term", "overall")), specification,
+            primary, block["estimand"], self.choice("desired_direction", block["desired_direction"], ("more", "less")),
+            self.number("minimum_effect", block["minimum_effect"]), str(block.get("term", "overall")), specification,
         )  # fmt: skip
 
     def _known_estimator(self, kind: str, name: Any) -> str:
         if not isinstance(name, str) or name not in BY_NAME:
-            raise self._unknown(kind, name, BY_NAME)
+            raise self.unknown(kind, name, BY_NAME)
         return name
 
     def _check_roles(self, study: Study) -> None:
         for role in BY_NAME[study.decision.primary].needs:
             if not study.has(role):
                 mend = f"Add `{role}:` to the study block or choose another primary"
-                raise self._error(f"{study.decision.primary} needs the role '{role}', which is not declared", mend)
+                raise self.error(f"{study.decision.primary} needs the role '{role}', which is not declared", mend)
         either = BY_NAME[study.decision.primary].either
         if either and not any(study.has(role) for role in either):
             mend = f"Declare one of: {', '.join(either)}"
-            raise self._error(f"{study.decision.primary} needs one of several roles, and none is declared", mend)
+            raise self.error(f"{study.decision.primary} needs one of several roles, and none is declared", mend)
         self._folds("folds", study.folds)
         if study.repeats is not None:
             self._repeats("repeats", study.repeats)
         if study.row_budget < 1:
-            raise self._error(f"row_budget must be at least 1, not {study.row_budget}", "It is a number of rows")
+            raise self.error(f"row_budget must be at least 1, not {study.row_budget}", "It is a number of rows")
         self._check_overlap(study)
+        declared_outcomes.check(self, study)
         if study.allocation is not None and not 0 < study.allocation < 1:
-            raise self._error("allocation must lie between 0 and 1", "It is the share meant to be treated")
+            raise self.error("allocation must lie between 0 and 1", "It is the share meant to be treated")
 
     def _check_overlap(self, study: Study) -> None:
         """The outcome and the treatment stand for nothing else: adjusted for, they would leave no effect."""
         if study.outcome == study.treatment:
-            raise self._error(f"'{study.outcome}' is both outcome and treatment", "Give each its own column")
+            raise self.error(f"'{study.outcome}' is both outcome and treatment", "Give each its own column")
         for term in study.terms():
             for role, name in (("outcome", study.outcome), ("treatment", study.treatment)):
                 if name in columns_of(term):
-                    raise self._error(f"the {role} '{name}' is also in the term '{term}'", "Drop that term")
+                    raise self.error(f"the {role} '{name}' is also in the term '{term}'", "Drop that term")
         others = (study.running, study.weight, study.time, study.cohort, study.mediator, study.dose, study.sample)
         if study.outcome in (*others, study.arms, study.exposure, study.logged_propensity, *study.instruments):
-            raise self._error(f"the outcome '{study.outcome}' has a second role", "Give each its own column")
+            raise self.error(f"the outcome '{study.outcome}' has a second role", "Give each its own column")
         self._check_covariates(study)
 
     def _check_covariates(self, study: Study) -> None:
@@ -289,7 +292,7 @@ class Declaration:
         for role, names in apart.items():
             for name in names:
                 if name in columns:
-                    raise self._error(f"the {role} '{name}' is also a covariate", "Drop it from the covariates")
+                    raise self.error(f"the {role} '{name}' is also a covariate", "Drop it from the covariates")
         both = set(study.negative_control_exposures) & set(study.negative_control_outcomes)
         if both:
-            raise self._error(f"'{min(both)}' is a negative control of both kinds", "Give each its own columns")
+            raise self.error(f"'{min(both)}' is a negative control of both kinds", "Give each its own columns")

@@ -144,6 +144,14 @@ def _linear(target: Target, x: np.ndarray, y: np.ndarray, w: np.ndarray, names: 
     return lambda at: fit.predict(at[:, own])
 
 
+def learned_propensity(problem: Problem, repeat: int = 0) -> np.ndarray:
+    """e(X) of each unit by the learner of the options: shape (n,)."""
+    options = problem.options
+    assert problem.study.treatment is not None
+    chance = Target(problem.study.treatment, is_chance=True)
+    return predict(problem, chance, options.propensity.covariates, options.learner, repeat).values
+
+
 def learned_nuisances(problem: Problem, repeat: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """e(X), E[Y|0,X] and E[Y|1,X] of each unit by the learner of the options: three of shape (n,).
 
@@ -154,8 +162,7 @@ def learned_nuisances(problem: Problem, repeat: int = 0) -> tuple[np.ndarray, np
     if options.outcome.interactions != "all":
         reason = f"the learner {options.learner} fits each arm by itself, without declared interactions"
         raise Refusal(reason, "Drop outcome.interactions, or declare learner: linear")
-    chance = Target(study.treatment, is_chance=True)
-    e = predict(problem, chance, options.propensity.covariates, options.learner, repeat).values
+    e = problem.crossfitted(repeat)
     mu0, mu1 = (
         predict(
             problem, Target(study.outcome, (study.treatment, arm)), options.outcome.covariates, options.learner, repeat

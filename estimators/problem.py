@@ -12,7 +12,7 @@ import numpy as np
 from .contracts import treatment_kind
 from .errors import Refusal
 from .folds import md5_folds
-from .learned import learned_nuisances
+from .learned import learned_nuisances, learned_propensity
 from .nuisance import BinaryFit, crossfit_propensity, fit_binary, outcome_regressions
 from .registry import BY_NAME
 from .study import Options, Study
@@ -50,6 +50,8 @@ class Problem:
     gaps : mapping of name to ndarray of shape (m,), optional
         The rows with those that lack an outcome, a treatment or a covariate (NaN), where ``missing: drop`` has left
         such rows out of ``columns``: for estimators that read ``panel_with_gaps``.
+    given : mapping of name to ndarray of shape (m,), optional
+        The rows as they were read, with those that lack a value: a further outcome has complete rows of its own.
     """
 
     study: Study
@@ -61,6 +63,7 @@ class Problem:
     edges: Columns | None = None
     views: dict[str, tuple[Columns, dict[Hashable, Any]]] = field(default_factory=dict)
     gaps: Columns | None = None
+    given: Columns | None = None
 
     def for_run(self, estimator: str, specification: str) -> Problem:
         """The rows that another estimator reads, and the cache of all that read them."""
@@ -194,6 +197,19 @@ class Problem:
             raise Refusal(reason, "Add it to their list, or drop it from interactions")
         return tuple(names.index(name) for name in wanted)
 
+    def crossfitted(self, repeat: int = 0) -> np.ndarray:
+        """Cross-fitted propensities of one split by the learner of the options: shape (n,)."""
+        key = crossfit_key(self.options, repeat)
+        if key not in self.cache and self.options.learner != "linear":
+            self.cache[key] = learned_propensity(self, repeat)
+        if key not in self.cache and self.options.folds == 1:
+            self.cache[key] = self.propensity().probability
+        if key not in self.cache:
+            fold, x = self.folds(repeat), self.matrix(self.options.propensity.covariates)
+            link = self.options.propensity.link
+            self.cache[key] = crossfit_propensity(self.t, x.values, x.names, link, fold, self.weights)
+        return self.cache[key]
+
     def nuisances(self, repeat: int = 0) -> Nuisances:
         """Cross-fitted propensities and outcome regressions of one split, by the learner of the options."""
         key = nuisance_key(self.options, repeat)
@@ -201,12 +217,7 @@ class Problem:
             self.cache[key] = Nuisances(self.folds(repeat), *learned_nuisances(self, repeat))
         if key not in self.cache:
             fold = self.folds(repeat)
-            xp, xo = self.matrix(self.options.propensity.covariates), self.matrix(self.options.outcome.covariates)
-            link = self.options.propensity.link
-            if self.options.folds == 1:
-                e = self.propensity().probability
-            else:
-                e = crossfit_propensity(self.t, xp.values, xp.names, link, fold, self.weights)
+            xo, e = self.matrix(self.options.outcome.covariates), self.crossfitted(repeat)
             mu0, mu1 = outcome_regressions(self.y, self.t, xo.values, xo.names, self.products(), fold, self.weights)
             self.cache[key] = Nuisances(fold, e, mu0, mu1)
         return self.cache[key]
@@ -237,6 +248,11 @@ def declared_folds(values: np.ndarray, n_folds: int, name: str) -> np.ndarray:
 def nuisance_key(options: Options, repeat: int = 0) -> Hashable:
     """What the cross-fitted nuisances depend on."""
     return ("nuisances", options.learner, options.propensity, options.outcome, options.folds, repeat)
+
+
+def crossfit_key(options: Options, repeat: int = 0) -> Hashable:
+    """What the cross-fitted propensities depend on: everything but the outcome's model."""
+    return ("crossfit", options.learner, options.propensity, options.folds, repeat)
 
 
 def _label(value: Any) -> str:

@@ -67,6 +67,15 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class Guardrail:
+    """An outcome that must not get worse by more than ``margin`` (in its own units) while the primary gets better."""
+
+    outcome: str
+    desired_direction: str
+    margin: float
+
+
+@dataclass(frozen=True)
 class Study:
     """One study as declared. Build it with `Study.declare`, which checks every word of the declaration."""
 
@@ -94,6 +103,8 @@ class Study:
     negative_control_exposures: tuple[str, ...] = ()
     negative_control_outcomes: tuple[str, ...] = ()
     effect_modifiers: tuple[str, ...] = ()
+    secondary_outcomes: tuple[str, ...] = ()
+    guardrails: tuple[Guardrail, ...] = ()
     edges: str | None = None
     intervention_time: float | None = None
     cross_section: float | None = None
@@ -181,6 +192,14 @@ class Study:
         """Every raw column that the study reads, the unit first."""
         return unique([*self._of_roles(), *_predictors(self)])
 
+    def other_outcomes(self) -> tuple[str, ...]:
+        """The secondary outcomes and the guardrails' columns: a row that lacks one is whole for all the others."""
+        return (*self.secondary_outcomes, *(one.outcome for one in self.guardrails))
+
+    def alone(self, outcome: str) -> Study:
+        """The study as it would be with one of its other outcomes as its own."""
+        return dataclasses.replace(self, outcome=outcome, secondary_outcomes=(), guardrails=())
+
     def optional_columns(self) -> list[str]:
         """Columns that are only predictors of a synthetic control: a mean over periods needs no value in every row."""
         own = self._of_roles()
@@ -189,7 +208,7 @@ class Study:
     def _of_roles(self) -> list[str]:
         names = [self.unit, self.outcome, self.treatment, self.time, self.cohort]
         names += [self.cluster, self.weight, self.running, self.fold, self.mediator, self.dose, self.sample]
-        names += [self.arms, self.exposure, self.logged_propensity, *self.instruments]
+        names += [self.arms, self.exposure, self.logged_propensity, *self.instruments, *self.other_outcomes()]
         return unique([n for n in names if n] + [c for term in self.terms() for c in columns_of(term)])
 
     def as_dict(self) -> dict[str, Any]:

@@ -79,6 +79,8 @@ class StudyRows:
     curves: tuple[Row, ...]
     gates: tuple[Row, ...]
     sensitivity: tuple[Row, ...]
+    # of secondary outcomes and guardrails: no figure draws them beside the primary outcome's
+    other_estimates: tuple[Row, ...] = ()
 
     @property
     def name(self) -> str:
@@ -165,4 +167,6 @@ def load(connection: duckdb.DuckDBPyConnection, study: str) -> StudyRows:
     }
     declared = got.pop("studies")
     (card,) = got.pop("decision_cards")[:1]
+    got["other_estimates"] = [row for row in got["estimates"] if row["outcome_role"] != "primary"]
+    got["estimates"] = [row for row in got["estimates"] if row["outcome_role"] == "primary"]
     return StudyRows(declared[0] if declared else {}, card, **{name: tuple(rows) for name, rows in got.items()})

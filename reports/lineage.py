@@ -20,7 +20,7 @@ from figures.data import Row, query
 # Roles whose value is one column or a list of columns.
 ROLES = ("outcome", "treatment", "covariates", "instruments", "running", "unit", "time", "cohort", "cluster", "weight",
          "mediator", "mediators", "dose", "sample", "arms", "effect_modifiers", "secondary_outcomes",
-         "negative_control_outcomes", "negative_control_exposures", "cost")  # fmt: skip
+         "guardrails", "negative_control_outcomes", "negative_control_exposures", "cost")  # fmt: skip
 _COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 _WORD = re.compile(r"[()]|\bselect\b|\bfrom\b", re.IGNORECASE)
 _NAMED = re.compile(r"(?P<expression>.*\S)\s+as\s+(?P<name>\w+)\Z", re.DOTALL | re.IGNORECASE)
@@ -101,6 +101,8 @@ def columns(roles: Any) -> list[tuple[str, str]]:
     found: dict[tuple[str, str], None] = {}
     for role in ROLES:
         value = (declared or {}).get(role)
+        if role == "guardrails" and isinstance(value, dict):
+            value = list(value)
         for one in value if isinstance(value, list) else [value]:
             for term in _terms(one):
                 found[role, term] = None

@@ -14,6 +14,7 @@ WEIGHTS = [f"weight_{name}" for name in (
     "ipw_ate", "ipw_att", "ipw_ato", "psm_ate", "psm_att", "stratification_ate", "stratification_att",
 )]  # fmt: skip
 BLOCK = {"design": "observational", "outcome": "y", "treatment": "t", "covariates": ["x"]}
+OTHERS = {"secondary_outcomes": ["z"], "guardrails": {"g": {"desired_direction": "more", "margin": 1}}}
 PANEL = {"design": "panel", "outcome": "y", "unit": "county", "time": "year", "cohort": "cohort"}
 
 
@@ -91,6 +92,11 @@ STUDIES: dict[str, dict[str, Any]] = {
     "null_dropped": {"units": units(y=first(3, None, Y)), "declares": {"missing": "drop"}},
     "all_null": {"units": units(x=[None] * 80)},
     "all_null_dropped": {"units": units(x=[None] * 80), "declares": {"missing": "drop"}},
+    "gaps_in_others": {"units": units(z=first(3, None, Y), g=first(3, None, Y)), "declares": OTHERS},
+    "text_in_others": {"units": units(z=["a"] * 80, g=Y), "declares": OTHERS},
+    "null_in_others": {"units": units(z=Y, g=[None] * 80), "declares": OTHERS},
+    "others_not_there": {"units": units(z=Y), "declares": OTHERS},
+    "others_misdeclared": {"units": units(), "declares": {"secondary_outcomes": "z", "guardrails": ["g"]}},
     "constant_treatment": {"units": units(t=[1] * 80)},
     "third_arm": {"units": units(t=[0, 1, 2, 1] * 20)},
     "one_and_two": {"units": units(t=[1, 2] * 40)},

@@ -118,10 +118,18 @@ def _left(problem: Problem, learner: str, repeat: int) -> np.ndarray:
     key = ("partialled out", learner, terms, problem.options.folds, repeat)
     if key not in problem.cache:
         # What is left does not change with the outcome's mean, but one of 1e9 would cost its digits.
-        targets = np.column_stack([problem.y - problem.y.mean(), problem.t])
-        x, folds = problem.matrix(terms).values, problem.folds(repeat)
-        problem.cache[key] = targets - out_of_fold(learner, targets, x, problem.w, folds, problem.study.seed)
+        outcome = _unexplained(problem, learner, problem.y - problem.y.mean(), repeat)
+        of_treatment = ("partialled out treatment", *key[1:])
+        if of_treatment not in problem.cache:  # another outcome of the study may have left it
+            problem.cache[of_treatment] = _unexplained(problem, learner, problem.t, repeat)
+        problem.cache[key] = np.column_stack([outcome, problem.cache[of_treatment]])
     return problem.cache[key]
+
+
+def _unexplained(problem: Problem, learner: str, target: np.ndarray, repeat: int) -> np.ndarray:
+    """A column less its prediction from the covariates: shape (n,)."""
+    x, folds = problem.matrix(problem.covariate_terms()).values, problem.folds(repeat)
+    return target - out_of_fold(learner, target[:, None], x, problem.w, folds, problem.study.seed)[:, 0]
 
 
 def _check_variation(problem: Problem, v: np.ndarray) -> None:

@@ -164,7 +164,7 @@ def _together(problem: Streamed, estimand: str) -> dict[Run, Linear]:
 
 def _others(problem: Streamed) -> Iterator[tuple[Streamed, str]]:
     study = problem.study
-    for estimator in (BY_NAME[name] for name in FAMILY):
+    for estimator in (BY_NAME[name] for name in FAMILY if not problem.alone):
         if estimator.suits(study, problem.kind):
             for specification in study.specification_names():
                 if study.runs(specification, estimator.name):

@@ -42,6 +42,10 @@ class Streamed:
         Shared by the runs of one study that read the same rows, so that nothing is scanned or fitted twice.
     views : dict
         The rows, their facts and the cache of each kind of estimator (`Estimator.reads`), shared by all runs.
+    given : (Source, Facts), optional
+        The rows with those that lack a value, and their facts: a further outcome has complete rows of its own.
+    alone : bool
+        Whether this run is the only one of its outcome, so that no scan need serve the study's other runs too.
     """
 
     study: Study
@@ -53,6 +57,8 @@ class Streamed:
     facts: Facts
     cache: dict[Hashable, Any] = field(default_factory=dict)
     views: dict[str, tuple[Source, Facts, dict[Hashable, Any]]] = field(default_factory=dict)
+    given: tuple[Source, Facts] | None = None
+    alone: bool = False
 
     def for_run(self, estimator: str, specification: str) -> Streamed:
         """The rows that another estimator reads, and the cache of all that read them."""

@@ -131,7 +131,7 @@ def weighed(problem: Streamed) -> Weighed:
 def _runs(problem: Streamed, name: str) -> bool:
     if name == "stratification" and problem.study.weight is not None:
         return False
-    return name == problem.estimator or problem.study.runs(problem.specification, name)
+    return name == problem.estimator or (not problem.alone and problem.study.runs(problem.specification, name))
 
 
 def _scanned(problem: Streamed, asked: Asked) -> Weighed:

@@ -48,8 +48,11 @@
             cqox.text_literal(column ~ ' holds text' ~ mend)
         )) }}
     {% endif %}
-    {# Never-treated units have no cohort, and `missing: drop` leaves rows out: there only a column without a value breaks. #}
-    {% set lenient = role == 'cohort' or block.get('missing') == 'drop' %}
+    {#
+        Never-treated units have no cohort, `missing: drop` leaves rows out, and a secondary outcome or guardrail with gaps
+        is refused by itself: there only a column without a value breaks.
+    #}
+    {% set lenient = role in ('cohort', 'secondary outcome', 'guardrail') or block.get('missing') == 'drop' %}
     {# A unit of the target population need not have an outcome. #}
     {% set gap = adapter.quote(name) ~ ' is null' %}
     {% if name in cqox.target_gaps(block) %}

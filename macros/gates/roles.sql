@@ -37,6 +37,36 @@
             {% endfor %}
         {% endfor %}
     {% endfor %}
+    {% for outcome in cqox.other_outcomes(block) %}{% do out.append((outcome.role, outcome.column, false)) %}{% endfor %}
+    {{ return(out) }}
+{% endmacro %}
+
+{#
+    The secondary outcomes and guardrails of a block, once each, as mappings: column, role, desired_direction, margin. What
+    is declared in another shape is left out: the effects tell that it is wrong.
+#}
+{% macro other_outcomes(block) %}
+    {% set out = [] %}
+    {% set seen = [] %}
+    {% set secondary = block.get('secondary_outcomes') or [] %}
+    {% set is_list = secondary is iterable and secondary is not string and secondary is not mapping %}
+    {% for column in (secondary if is_list else []) %}
+        {% if column is string and column not in seen %}
+            {% do seen.append(column) %}
+            {% do out.append({
+                'column': column, 'role': 'secondary outcome', 'desired_direction': none, 'margin': none
+            }) %}
+        {% endif %}
+    {% endfor %}
+    {% set guardrails = block.get('guardrails') or {} %}
+    {% for column in (guardrails if guardrails is mapping else {}) if column is string and column not in seen %}
+        {% set body = guardrails[column] if guardrails[column] is mapping else {} %}
+        {% do seen.append(column) %}
+        {% do out.append({
+            'column': column, 'role': 'guardrail', 'desired_direction': body.get('desired_direction'),
+            'margin': body.get('margin')
+        }) %}
+    {% endfor %}
     {{ return(out) }}
 {% endmacro %}
 

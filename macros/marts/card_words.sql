@@ -5,6 +5,10 @@
         when decision = 'cannot_answer' and status = 'not_identified' then 'the primary estimate is not identified'
         when decision = 'cannot_answer' and status = 'failed' then 'the primary estimate failed'
         when decision = 'cannot_answer' then 'the primary estimate is refused'
+        when decision <> decision_of_effect and decision = 'do_not_ship'
+            then 'a guardrail is breached (' || guardrails_breached || '), whatever the primary estimate says'
+        when decision <> decision_of_effect
+            then 'the primary estimate alone would ship, but a guardrail is unclear (' || guardrails_unclear || ')'
         when conf_low is null and p_value is null then 'there is no bounded interval, so the data cannot tell'
         when conf_low is null and decision = 'extend'
             then 'without an interval the placebo p-value decides, and ' || shown_p || ' is above {{ var('placebo_alpha') }}'
@@ -24,8 +28,8 @@
         when 'stands_out'
             then 'The effect stands out from the placebos (p = ' || shown_p || '); how large it is has no interval'
         when 'gain' then 'The whole interval is ' || good_side || ' zero' || case
-            when minimum_effect = 0 or decision = 'ship' then ''
-            when decision = 'extend' then '; whether the effect reaches ' || wanted || ' is too imprecise to tell'
+            when minimum_effect = 0 or decision_of_effect = 'ship' then ''
+            when decision_of_effect = 'extend' then '; whether the effect reaches ' || wanted || ' is too imprecise to tell'
             else '; the effect is smaller than ' || wanted
         end
         when 'loss' then 'The whole interval is ' || bad_side || ' zero: the effect goes the wrong way'
@@ -84,6 +88,42 @@
     end
 {%- endmacro %}
 
+{# A guardrail that overrules the primary estimate is not moved by a bias of that estimate. #}
+{% macro card_flip_with_guardrails() -%}
+    case
+        when decision <> decision_of_effect
+            then 'A guardrail decides; a bias of the primary estimate alone does not turn this into ship'
+        else flip_reading
+    end
+{%- endmacro %}
+
+{# Of decision_guardrails: one outcome in a sentence. "No effect" needs a size that matters, which none declares here. #}
+{% macro card_other_outcome_reading() -%}
+    '''' || outcome || '''' || case
+        when status <> 'estimated'
+            then ': it cannot be told, for there is no estimate: ' || coalesce(status_reason, 'no reason is given')
+        when verdict = 'held' then ': held. The effect is ' || shown || ', and ' || harm || ' is ruled out'
+        when verdict = 'breached' then ': breached. The effect is ' || shown || ': the whole interval is ' || harm
+        when outcome_role = 'guardrail' and conf_low is null
+            then ': too imprecise to tell. The effect is ' || shown || ', without a bounded interval'
+        when outcome_role = 'guardrail'
+            then ': too imprecise to tell. The effect is ' || shown || ', and '
+                || coalesce(harm || ' is not ruled out', 'no margin is declared')
+        when p_adjusted is null then ': the effect is ' || shown || ', without a p-value'
+        when p_adjusted < 0.05
+            then ': the effect is ' || shown || ', clear of zero (p after Holm ' || {{ cqox.p_shown('p_adjusted') }} || ')'
+        when p_value < 0.05
+            then ': the effect is ' || shown || ', clear of zero by itself but not beside the other outcomes (p after Holm '
+                || {{ cqox.p_shown('p_adjusted') }} || ')'
+        else ': too imprecise to tell which way it goes. The effect is ' || shown || ' (p after Holm '
+            || {{ cqox.p_shown('p_adjusted') }} || ')'
+    end
+{%- endmacro %}
+
+{% macro p_shown(p) -%}
+    case when {{ p }} < 0.001 then '< 0.001' else {{ cqox.format_number(p, 3) }} end
+{%- endmacro %}
+
 {# One sentence a line. #}
 {% macro card_caveats() -%}
     nullif(
@@ -110,7 +150,10 @@
                 then 'After weighting, ' || {{ cqox.format_significant('n_units') }} || ' units are worth '
                     || {{ cqox.format_significant('round(effective_sample_size)') }} end,
             case when n_treated = 1 then 'One unit was treated: the answer is about it alone' end,
-            case when decision in ('ship', 'do_not_ship') and flip_bias < 0.25 * std_error
+            case
+                when
+                    decision in ('ship', 'do_not_ship') and decision = decision_of_effect
+                    and flip_bias < 0.25 * std_error
                 then 'The interval only just clears the minimum: a bias of ' || {{ cqox.with_unit('flip_bias', 'effect_unit') }}
                     || ' would leave the answer open' end,
             case when minimum_effect = 0
@@ -126,6 +169,11 @@
         when decision = 'cannot_answer'
             then coalesce(standing_reading || ' ', '') || 'Change the design or the population before asking again.'
         when is_a_a_test and decision <> 'ship' then 'Nothing: an A/A study that does not ship is as it should be.'
+        when decision <> decision_of_effect and decision = 'do_not_ship'
+            then 'Do not act: a guardrail is breached (' || guardrails_breached || '). Look for a variant that keeps it.'
+        when decision <> decision_of_effect
+            then 'Collect more data on the guardrail that is unclear (' || guardrails_unclear
+                || '): the primary estimate alone would ship.'
         when decision = 'ship' then 'Act on it, and measure again after the roll-out.'
         when decision = 'do_not_ship' and finding = 'loss' then 'Do not act: the effect goes the wrong way.'
         when decision = 'do_not_ship' then 'Leave it, or look for another lever.'

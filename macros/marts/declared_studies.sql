@@ -23,6 +23,35 @@
     {% endfor %}
 {% endmacro %}
 
+{# The declared outcomes of the listed studies as rows: the primary one, secondary ones and guardrails. #}
+{% macro declared_outcomes() %}
+    {% if not execute %}{{ return('select 1 as parsed') }}{% endif %}
+    {% set selects = [] %}
+    {% for study in var('studies') %}
+        {% set block = cqox.study_block(study) %}
+        {% if block.get('outcome') is string %}
+            {% do selects.append(cqox.declared_outcome(study, block['outcome'], 'primary', none, none)) %}
+        {% endif %}
+        {% for one in cqox.other_outcomes(block) if one.column != block.get('outcome') %}
+            {% set role = 'guardrail' if one.role == 'guardrail' else 'secondary' %}
+            {% do selects.append(
+                cqox.declared_outcome(study, one.column, role, one.desired_direction, one.margin)
+            ) %}
+        {% endfor %}
+    {% endfor %}
+    {{ selects | join('\nunion all\n') if selects else cqox.declared_outcome('none', 'none', 'primary', none, none)
+        ~ ' where 1 = 0' }}
+{% endmacro %}
+
+{% macro declared_outcome(study, outcome, role, direction, margin) %}
+    select
+        {{ cqox.text_or_null(study) }} as study,
+        {{ cqox.text_or_null(outcome) }} as outcome,
+        {{ cqox.text_or_null(role) }} as outcome_role,
+        {{ cqox.text_or_null(direction) }} as desired_direction,
+        {{ cqox.number_or_null(margin) }} as margin
+{% endmacro %}
+
 {# The study block of the study's effects model. #}
 {% macro study_block(study) %}
     {% for node in graph.nodes.values() if node.resource_type == 'model' and node.name == study ~ '_effects' %}

@@ -9,6 +9,7 @@ cards as (
     select
         cards.*,
         decisions.decision,
+        decisions.decision_of_effect,
         decisions.finding,
         decisions.confidence,
         decisions.confidence_reason,
@@ -42,7 +43,16 @@ cards as (
         groups.most_group,
         groups.most_effect,
         groups.groups_p,
-        groups.groups_reading
+        groups.groups_reading,
+        coalesce(outcomes.n_guardrails, 0) as n_guardrails,
+        coalesce(outcomes.n_guardrails_held, 0) as n_guardrails_held,
+        coalesce(outcomes.n_guardrails_breached, 0) as n_guardrails_breached,
+        coalesce(outcomes.n_guardrails_unclear, 0) as n_guardrails_unclear,
+        outcomes.guardrails_breached,
+        outcomes.guardrails_unclear,
+        outcomes.guardrails_reading,
+        outcomes.secondary_reading,
+        outcomes.other_outcomes
     from {{ ref('decision_primary') }} as cards
     inner join {{ ref('decision_rule') }} as decisions on cards.study = decisions.study
     left join {{ ref('decision_agreement') }} as agreement on cards.study = agreement.study
@@ -50,6 +60,7 @@ cards as (
     left join {{ ref('decision_sensitivity') }} as sensitivity on cards.study = sensitivity.study
     left join {{ ref('decision_assumptions') }} as assumptions on cards.study = assumptions.study
     left join {{ ref('decision_groups') }} as groups on cards.study = groups.study
+    left join {{ ref('decision_outcomes') }} as outcomes on cards.study = outcomes.study
 
 ),
 
@@ -72,6 +83,7 @@ standing as (
             and estimates.estimand <> cards.estimand
     where
         cards.status <> 'estimated'
+        and estimates.outcome_role = 'primary'
         and estimates.status = 'estimated'
         and estimates.term = 'overall'
         and estimates.specification = 'default'
@@ -112,6 +124,7 @@ worded as (
         case
             when
                 decision = 'extend'
+                and decision_of_effect = 'extend'
                 and conf_low is not null
                 and design not in ('synthetic_control', 'its')
                 and coalesce(effective_sample_size, 1e9) >= {{ var('gate_thresholds')['effective_sample_size'] }}
@@ -141,10 +154,17 @@ final as (
         design,
         population,
         decision,
+        decision_of_effect,
         {{ card_rule_fired() }} as rule_fired,
         'ship if the whole interval of the primary estimate is at or beyond ' || wanted_more
         || '; do not ship if it is all short of that; extend if it holds it; cannot answer if the primary is refused'
-            as declared_rule,
+        || case
+            when n_guardrails > 0
+                then
+                    '; and by the guardrails: ship only if each is held, do not ship if one is breached, extend what '
+                    || 'would ship if one is unclear'
+            else ''
+        end as declared_rule,
         finding,
         {{ card_finding_reading() }} as finding_reading,
         confidence,
@@ -223,7 +243,7 @@ final as (
         flip_confounder_r2,
         flip_m_bar,
         flip_e_value,
-        flip_reading,
+        {{ card_flip_with_guardrails() }} as flip_reading,
         n_groups,
         least_group,
         least_effect,
@@ -231,11 +251,13 @@ final as (
         most_effect,
         groups_p,
         coalesce(groups_reading, 'No group was declared in which the effect might differ') as groups_reading,
-        case
-            when n_confirmatory > 1
-                then 'The p-value is adjusted for ' || n_confirmatory || ' confirmatory outcomes (Holm)'
-            else 'No secondary outcome and no guardrail was declared, so there is nothing to adjust for'
-        end as guardrails_reading,
+        n_guardrails,
+        n_guardrails_held,
+        n_guardrails_breached,
+        n_guardrails_unclear,
+        guardrails_reading,
+        secondary_reading,
+        other_outcomes,
         {{ card_caveats() }} as caveats,
         n_units_wanted,
         {{ card_next_step() }} as next_step,

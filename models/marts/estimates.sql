@@ -42,11 +42,29 @@ failed as (
 
 ),
 
-final as (
+every as (
 
     select * from built
     union all
     select * from failed
+
+),
+
+-- what is told of a study is told of its primary outcome, unless a row asks for another; rows of an outcome that the
+-- declaration no longer names are nobody's
+final as (
+
+    select
+        every.*,
+        case
+            when every.is_primary then 'primary'
+            else coalesce(outcomes.outcome_role, 'undeclared')
+        end as outcome_role
+    from every
+    left join {{ ref('study_outcomes') }} as outcomes
+        on
+            every.study = outcomes.study
+            and every.outcome = outcomes.outcome
 
 )
 

@@ -22,6 +22,7 @@ measured as (
         max(code_hash) as code_hash,
         max(estimated_at) as estimated_at
     from estimates
+    where outcome_role = 'primary'
     group by study
 
 ),

@@ -10,6 +10,7 @@ from typing import Any
 from figures.data import Row, StudyRows
 
 VERSION = 1
+JSON = ("gates", "other_outcomes")  # columns of the card that hold JSON text
 
 
 def document(rows: StudyRows) -> dict[str, Any]:
@@ -20,7 +21,7 @@ def document(rows: StudyRows) -> dict[str, Any]:
         "study": rows.name,
         "card": _card(rows.card),
         "roles": rows.roles,
-        "estimates": [_row(row) for row in rows.estimates],
+        "estimates": [_row(row) for row in (*rows.estimates, *rows.other_estimates)],
         "gates": [_row(row) for row in rows.gates],
         "sensitivity": [_row(row) for row in rows.sensitivity],
     }
@@ -32,10 +33,11 @@ def text(rows: StudyRows) -> str:
 
 
 def _card(row: Row) -> Row:
-    """The card's row; its gates, which are JSON text, as what they are."""
+    """The card's row; what is JSON text in it as what it is."""
     found = _row(row)
-    if isinstance(found.get("gates"), str):
-        found["gates"] = json.loads(found["gates"])
+    for name in JSON:
+        if isinstance(found.get(name), str):
+            found[name] = json.loads(found[name])
     return found
 
 

@@ -38,7 +38,8 @@ def further(rows: StudyRows) -> list[tuple[str, str]]:
     card = rows.card
     found = [
         ("By group", _sentence(card.get("groups_reading"))),
-        ("Guardrails", _sentence(card.get("guardrails_reading"))),
+        ("Guardrails", _lines(card.get("guardrails_reading"))),
+        ("Secondary outcomes", _lines(card.get("secondary_reading"))),
         ("Assumptions that data can contradict", _lines(card.get("assumptions_testable"))),
         ("Assumptions that no data can contradict", _lines(card.get("assumptions_untestable"))),
         ("Caveats", _lines(card.get("caveats"))),

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from .document import VERSION
+from .document import JSON, VERSION
 
 ROOT = Path(__file__).resolve().parents[2]
 PUBLISHED = ROOT / "docs" / "decision_card.schema.json"
@@ -53,7 +53,7 @@ def _columns(contract: Path) -> list[dict[str, Any]]:
 
 def _field(column: dict[str, Any]) -> dict[str, Any]:
     """One column: its type (or NULL), and the values that it may take where a test says them."""
-    if column["name"] == "gates":
+    if column["name"] in JSON:
         return {"description": column["description"], "type": ["array", "object", "null"]}
     field: dict[str, Any] = {"description": column["description"]}
     field["type"] = [TYPES.get(str(column.get("data_type", "")).lower(), "string"), "null"]

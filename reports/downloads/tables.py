@@ -14,7 +14,7 @@ from figures.data import StudyRows
 def write(rows: StudyRows, folder: Path) -> list[Path]:
     """Two files a table that has rows."""
     held = {
-        "decision_card": (rows.card,), "estimates": rows.estimates, "gates": rows.gates,
+        "decision_card": (rows.card,), "estimates": (*rows.estimates, *rows.other_estimates), "gates": rows.gates,
         "sensitivity": rows.sensitivity, "diagnostics": rows.diagnostics, "curves": rows.curves,
     }  # fmt: skip
     written = []

@@ -135,6 +135,9 @@ def test_all_gates_pass_where_nothing_is_wrong(judged: Judged) -> None:
         ("null_outcome", "y", "outcome 'y' is NULL in 3 of 80 rows"),
         ("all_null", "x", "covariate 'x' is NULL in every row"),
         ("all_null_dropped", "x", "covariate 'x' is NULL in every row"),
+        ("text_in_others", "z", "secondary outcome 'z' holds text"),
+        ("null_in_others", "g", "guardrail 'g' is NULL in every row"),
+        ("others_not_there", "g", "guardrail column 'g' is not in the units; columns there: unit_id, t, x, y, z"),
         ("constant_treatment", "t values", "treatment 't' is constant"),
         ("third_arm", "t values", "treatment 't' has 3 values (wanted: 0 and 1, or a dose of more than ten values)"),
         ("one_and_two", "t values", "treatment 't' has 2 values (wanted: 0 and 1, or a dose of more than ten values)"),
@@ -153,8 +156,11 @@ def test_broken_contract_is_one_error_that_blocks_everything(
         assert "contract" in judged.blocked(study, estimator, estimand)
 
 
-@pytest.mark.parametrize("study", ["text_category", "null_dropped", "dose", "panel"])
+@pytest.mark.parametrize(
+    "study", ["text_category", "null_dropped", "dose", "panel", "gaps_in_others", "others_misdeclared"]
+)
 def test_contract_allows_what_is_declared(judged: Judged, study: str) -> None:
+    # a secondary outcome with gaps is refused by itself, and what is declared in a wrong shape the effects tell
     # a category may be text, `missing: drop` may have gaps, a dose has many values, never-treated units have no cohort
     assert judged.failed(study, "error") == []
     assert judged.of(study, "contract")

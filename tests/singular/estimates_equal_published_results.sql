@@ -28,6 +28,7 @@ compared as (
     left join {{ ref('estimates') }} as estimates
         on
             published.study = estimates.study
+            and estimates.outcome_role = 'primary'
             and published.estimator = estimates.estimator
             and published.specification = estimates.specification
             and published.estimand = estimates.estimand

@@ -15,6 +15,7 @@ inner join {{ ref('known_truths') }} as truths
         and estimates.estimand = truths.estimand
         and estimates.term = truths.term
 where
-    estimates.specification = 'default'
+    estimates.outcome_role = 'primary'
+    and estimates.specification = 'default'
     and estimates.status = 'estimated'
     and not coalesce(abs(estimates.estimate - truths.truth) <= 3.5 * estimates.std_error, estimates.std_error is null)

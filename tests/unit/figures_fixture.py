@@ -18,8 +18,9 @@ TABLES = {
     " contrast text, term text, estimate double, std_error double, statistic double, degrees_of_freedom double,"
     " p_value double, conf_low double, conf_high double, conf_level double, n_units bigint, n_treated bigint,"
     " n_clusters bigint, n_trimmed bigint, effective_sample_size double, variance_estimator text, engine text,"
-    " status text, status_reason text, is_primary boolean, seconds double, spec_hash text, code_hash text,"
-    " data_hash text, estimated_at timestamp",
+    " status text, status_reason text, outcome_role text, is_primary boolean, seconds double,"
+    " spec_hash text, code_hash text, data_hash text, estimated_at timestamp",
+    "study_outcomes": "study text, outcome text, outcome_role text, desired_direction text, margin double",
     "diagnostics": "study text, estimator text, specification text, estimand text, metric text, subject text,"
     " value double, threshold double, is_passing boolean",
     "curves": "study text, estimator text, specification text, estimand text, curve text, series text, x double,"
@@ -45,7 +46,10 @@ TABLES = {
     " gates_failed text, gates text, assumptions_testable text, assumptions_untestable text,"
     " sensitivity_reading text, flip_bias double, flip_confounder_r2 double, flip_m_bar double,"
     " flip_e_value double, flip_reading text, n_groups bigint, least_group text, least_effect double,"
-    " most_group text, most_effect double, groups_p double, groups_reading text, guardrails_reading text,"
+    " most_group text, most_effect double, groups_p double, groups_reading text, n_guardrails bigint,"
+    " n_guardrails_held bigint, n_guardrails_breached bigint, n_guardrails_unclear bigint,"
+    " guardrails_reading text, secondary_reading text,"
+    " other_outcomes text, decision_of_effect text,"
     " caveats text, n_units_wanted bigint, next_step text, spec_hash text, code_hash text, data_hash text,"
     " estimated_at timestamp",
     "build_log": "position bigint, build_id text, node text, resource_type text, status text, seconds double,"
@@ -116,7 +120,8 @@ def estimate(study: str, estimator: str, estimand: str, value: float, se: float 
         "statistic": None if se is None else value / se, "p_value": None if se is None else 0.01,
         "conf_low": None if half is None else value - half, "conf_high": None if half is None else value + half,
         "conf_level": 0.95, "n_units": block[8], "variance_estimator": "HC2", "engine": "duckdb",
-        "status": "estimated", "is_primary": False, "seconds": 0.21, "estimated_at": WHEN, **HASHES,
+        "status": "estimated", "outcome_role": "primary", "is_primary": False, "seconds": 0.21,
+        "estimated_at": WHEN, **HASHES,
     }  # fmt: skip
     return {**row, **more}
 
@@ -324,6 +329,21 @@ DECISIONS = {
 }
 
 
+def _of_all_outcomes() -> list[Row]:
+    """The estimates with the one guardrail: no figure and no table of the page holds its row."""
+    guarded = estimate("nhefs", "ope", "ATE", -0.0123, 0.02, outcome="died", outcome_role="guardrail")
+    return [*_estimates(), guarded]
+
+
+# What the card of nhefs says beside its primary outcome; the other studies have declared nothing.
+OTHERS = {
+    "decision_of_effect": "ship", "n_guardrails": 1, "n_guardrails_held": 1, "n_guardrails_breached": 0,
+    "n_guardrails_unclear": 0, "guardrails_reading": "'died': held. A rise of more than 0.05 is ruled out",
+    "secondary_reading": "'systolic': too imprecise to tell which way it goes\n'pulse': clear of zero",
+    "other_outcomes": json.dumps([{"outcome": "died", "role": "guardrail", "verdict": "held"}]),
+}  # fmt: skip
+
+
 def _cards() -> list[Row]:
     primaries = {r["study"]: r for r in _estimates() if r["is_primary"]}
     gates = _gates()
@@ -348,9 +368,13 @@ def _cards() -> list[Row]:
             "n_gates": sum(g["study"] == name for g in gates), "n_gates_failed": len(failed),
             "gates_failed": ", ".join(sorted(set(failed))) or None, "next_step": step,
             "sensitivity_reading": "A confounder of 2.26 would be needed." if name == "nhefs" else None,
-            "estimated_at": WHEN, **HASHES, **{k: run.get(k) for k in copied},
+            "estimated_at": WHEN, **HASHES, **{k: run.get(k) for k in copied}, **(OTHERS if name == "nhefs" else {}),
         })  # fmt: skip
     return rows
+
+
+def _outcomes() -> list[Row]:
+    return [{"study": block[0], "outcome": block[4], "outcome_role": "primary"} for block in STUDIES]
 
 
 def _log() -> list[Row]:
@@ -361,6 +385,6 @@ def _log() -> list[Row]:
 
 
 ROWS = {
-    "studies": _studies, "estimates": _estimates, "diagnostics": _diagnostics, "curves": _curves, "gates": _gates,
-    "sensitivity": _sensitivity, "decision_cards": _cards, "build_log": _log,
+    "studies": _studies, "estimates": _of_all_outcomes, "diagnostics": _diagnostics, "curves": _curves, "gates": _gates,
+    "sensitivity": _sensitivity, "study_outcomes": _outcomes, "decision_cards": _cards, "build_log": _log,
 }  # fmt: skip

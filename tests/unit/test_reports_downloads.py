@@ -19,7 +19,7 @@ from unit import figures_fixture
 
 from figures.data import StudyRows, connect, load
 from reports import downloads, publish
-from reports.downloads import document, facts, latex, schema, slides, typeset
+from reports.downloads import document, facts, latex, schema, slides, tables, typeset
 from reports.drawing import Drawn, figures, rows_hash
 
 
@@ -120,6 +120,21 @@ def test_the_json_is_as_its_schema_says(studies: dict[str, StudyRows], study: st
     jsonschema.validate(given, published)
     assert given["card"]["estimate"] == studies[study].card["estimate"]
     assert len(given["gates"]) == len(studies[study].gates)
+
+
+def test_other_outcomes_are_taken_along(studies: dict[str, StudyRows], tmp_path: Path) -> None:
+    rows = studies["nhefs"]
+    assert [row["outcome"] for row in rows.other_estimates] == ["died"]
+    assert "died" not in [row["outcome"] for row in rows.estimates]
+    given = json.loads(document.text(rows))
+    assert given["card"]["other_outcomes"] == [{"outcome": "died", "role": "guardrail", "verdict": "held"}]
+    assert [row["outcome_role"] for row in given["estimates"]].count("guardrail") == 1
+    tables.write(rows, tmp_path)
+    assert (tmp_path / "estimates.csv").read_text().count('"died"') == 1
+    assert dict(facts.further(rows))["Guardrails"] == "'died': held. A rise of more than 0.05 is ruled out."
+    told = dict(facts.further(rows))["Secondary outcomes"]
+    assert told == "'systolic': too imprecise to tell which way it goes. 'pulse': clear of zero."
+    assert not {"Guardrails", "Secondary outcomes"} & set(dict(facts.further(studies["nsw"])))
 
 
 def test_the_published_schema_is_of_the_contract() -> None:

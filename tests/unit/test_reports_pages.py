@@ -168,6 +168,18 @@ def test_a_failed_study_has_a_page_with_its_reason(site: Path) -> None:
     assert "No estimator ran." in text
 
 
+def test_other_outcomes_stand_on_the_card_and_nowhere_else(site: Path) -> None:
+    page = html.unescape((site / "nhefs.html").read_text(encoding="utf-8"))
+    assert "<dt>Guardrails</dt>" in page
+    assert "'died': held. A rise of more than 0.05 is ruled out." in page
+    assert "<dt>Secondary outcomes</dt>" in page
+    assert page.count("'pulse': clear of zero") == 1
+    assert "0.0123" not in page
+    other = (site / "nsw.html").read_text(encoding="utf-8")
+    assert "Guardrails" not in other
+    assert "Secondary outcomes" not in other
+
+
 def test_failed_gates_stand_first(site: Path) -> None:
     page = (site / "nsw_cps.html").read_text()
     table = page[page.index('<table class="gates">') :]

@@ -9,6 +9,7 @@ with
 estimates as (
 
     select * from {{ ref('estimates') }}
+    where outcome_role = 'primary'
 
 ),
 

@@ -15,6 +15,7 @@ primary_rows as (
 estimates as (
 
     select * from {{ ref('estimates') }}
+    where outcome_role = 'primary'
 
 ),
 

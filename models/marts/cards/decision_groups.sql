@@ -12,7 +12,8 @@ groups as (
         ) as preference
     from {{ ref('estimates') }}
     where
-        estimator in ('cate', 'causal_forest')
+        outcome_role = 'primary'
+        and estimator in ('cate', 'causal_forest')
         and specification = 'default'
         and estimand = 'ATE'
         and status = 'estimated'

@@ -9,9 +9,17 @@ studies as (
 
 ),
 
-estimates as (
+outcomes as (
 
     select * from {{ ref('estimates') }}
+    where outcome_role in ('primary', 'secondary')
+
+),
+
+estimates as (
+
+    select * from outcomes
+    where outcome_role = 'primary'
 
 ),
 
@@ -53,21 +61,22 @@ naive as (
 family as (
 
     select
-        estimates.study,
-        estimates.outcome,
-        estimates.is_primary,
-        estimates.p_value,
-        count(*) over (partition by estimates.study) as n_confirmatory,
-        row_number() over (partition by estimates.study order by estimates.p_value, estimates.outcome) as place
-    from estimates
+        outcomes.study,
+        outcomes.outcome,
+        outcomes.is_primary,
+        outcomes.p_value,
+        count(*) over (partition by outcomes.study) as n_confirmatory,
+        row_number() over (partition by outcomes.study order by outcomes.p_value, outcomes.outcome) as place
+    from outcomes
     inner join primary_rows
         on
-            estimates.study = primary_rows.study
-            and estimates.estimator = primary_rows.estimator
-            and estimates.specification = primary_rows.specification
-            and estimates.estimand = primary_rows.estimand
-            and estimates.term = primary_rows.term
-    where estimates.p_value is not null
+            outcomes.study = primary_rows.study
+            and outcomes.estimator = primary_rows.estimator
+            and outcomes.estimand = primary_rows.estimand
+            and outcomes.term = primary_rows.term
+            -- a secondary outcome runs by the default options, whatever the primary's specification
+            and (outcomes.specification = primary_rows.specification or outcomes.outcome_role = 'secondary')
+    where outcomes.p_value is not null
 
 ),
 

@@ -4,6 +4,8 @@
 --   ship           the whole interval is at or beyond minimum_effect
 --   do_not_ship    the whole interval is short of it
 --   extend         the interval holds it
+-- Guardrails stand above that (decision_guardrails.sql): a breached one makes do_not_ship, and what would ship with one
+-- that is unclear is extended. `decision_of_effect` is the answer of the primary estimate alone.
 -- Without an interval the placebo p-value decides whether there is an effect at all (var placebo_alpha).
 -- What was found is told apart from what to do: `no_effect` is a finding, `too_imprecise` is none.
 
@@ -18,10 +20,14 @@ cards as (
         coalesce(gates.n_gates_failed, 0) as n_gates_failed,
         coalesce(
             cards.effective_sample_size < {{ var('gate_thresholds')['effective_sample_size'] }}, false
-        ) as is_thin
+        ) as is_thin,
+        coalesce(outcomes.n_guardrails, 0) as n_guardrails,
+        coalesce(outcomes.n_guardrails_held, 0) as n_guardrails_held,
+        coalesce(outcomes.n_guardrails_breached, 0) as n_guardrails_breached
     from {{ ref('decision_primary') }} as cards
     left join {{ ref('decision_agreement') }} as agreement on cards.study = agreement.study
     left join {{ ref('decision_gates') }} as gates on cards.study = gates.study
+    left join {{ ref('decision_outcomes') }} as outcomes on cards.study = outcomes.study
 
 ),
 
@@ -37,7 +43,7 @@ decided as (
             when p_value <= {{ var('placebo_alpha') }} and gain >= minimum_effect then 'ship'
             when p_value <= {{ var('placebo_alpha') }} then 'do_not_ship'
             else 'extend'
-        end as decision,
+        end as decision_of_effect,
         case
             when status <> 'estimated' or estimate is null then 'no_estimate'
             when conf_low is null and p_value <= {{ var('placebo_alpha') }} then 'stands_out'
@@ -58,6 +64,20 @@ decided as (
 
 ),
 
+guarded as (
+
+    select
+        *,
+        case
+            when decision_of_effect = 'cannot_answer' then 'cannot_answer'
+            when n_guardrails_breached > 0 then 'do_not_ship'
+            when decision_of_effect = 'ship' and n_guardrails_held < n_guardrails then 'extend'
+            else decision_of_effect
+        end as decision
+    from decided
+
+),
+
 rated as (
 
     select
@@ -66,6 +86,8 @@ rated as (
             when decision = 'cannot_answer' or why_low is not null then 'low'
             -- methods that agree on not knowing give no high confidence
             when decision = 'extend' then 'moderate'
+            -- what decides then, one method alone has estimated
+            when decision <> decision_of_effect then 'moderate'
             when
                 n_agreeing >= {{ var('agreement_share') }} * n_estimated
                 and n_estimated >= 3
@@ -73,7 +95,7 @@ rated as (
                 then 'high'
             else 'moderate'
         end as confidence
-    from decided
+    from guarded
 
 ),
 
@@ -82,11 +104,13 @@ final as (
     select
         study,
         decision,
+        decision_of_effect,
         finding,
         confidence,
         case
             when decision = 'cannot_answer' then 'there is no primary estimate'
             when why_low is not null then why_low
+            when decision <> decision_of_effect then 'a guardrail decides, and one method alone estimated it'
             when confidence = 'high' then 'no gate failed, and three or more methods agree'
             when decision = 'extend' then 'the answer is open, however well the methods agree'
             when conf_low is null then 'no gate failed, but there is no interval'

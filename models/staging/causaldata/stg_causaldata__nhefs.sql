@@ -21,7 +21,9 @@ final as (
         cast(smokeyrs as integer) as smokeyrs,
         cast(exercise as varchar) as exercise,
         cast(active as varchar) as active,
-        cast(wt71 as double) as wt71
+        cast(wt71 as double) as wt71,
+        cast(sbp as double) as systolic,
+        cast(death as integer) as died
     from source
 
 )

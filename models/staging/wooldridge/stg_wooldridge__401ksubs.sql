@@ -16,7 +16,8 @@ final as (
         cast(inc as double) as income,
         cast(age as integer) as age,
         cast(marr as integer) as married,
-        cast(fsize as integer) as family_size
+        cast(fsize as integer) as family_size,
+        cast(pira as integer) as holds_ira
     from source
 
 )
