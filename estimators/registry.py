@@ -70,7 +70,10 @@ ESTIMATORS: tuple[Estimator, ...] = (
         _SELECTION + "; little confounding is left inside a stratum", "strata without both arms",
         "Cochran 1968; Rosenbaum & Rubin 1984",
         {"strata": Option(5, int, "number of propensity strata"),
-         "adjustment": Option("none", ("none", "regression"), "regression of the outcome inside each stratum")},
+         "adjustment": Option("none", ("none", "regression"), "regression of the outcome inside each stratum"),
+         "variance": Option("with_shares", ("with_shares", "within_stratum"),
+                            "with_shares counts that the strata's shares are a sample's; within_stratum takes them as "
+                            "given")},
         weights=False, streams=True,
     ),
     Estimator(
