@@ -56,12 +56,15 @@ ESTIMATORS: tuple[Estimator, ...] = (
         "psm", "selection_on_observables.psm:psm", "Propensity score matching",
         ("outcome", "treatment", "covariates"), "binary", ("ATT", "ATE"),
         _SELECTION + "; the propensity model is right", "few good matches: see the matched balance",
-        "Rosenbaum & Rubin 1983; Abadie & Imbens 2006",
+        "Rosenbaum & Rubin 1983; Abadie & Imbens 2006, 2016",
         {"neighbours": Option(1, int, "matches a unit, ties all kept"),
          "caliper": Option(None, float, "largest distance, in standard deviations of the propensity"),
          "replace": Option(True, (True, False), "with replacement; without, in descending propensity"),
          "tie_tolerance": Option(0.0, float, "squared distances (in sd) this close tie; R's Matching takes 1e-5"),
-         "bias_adjustment": Option(False, (True, False), "regression adjustment of the matched difference")},
+         "bias_adjustment": Option(False, (True, False), "regression adjustment of the matched difference"),
+         "variance": Option("estimated_propensity", ("estimated_propensity", "abadie_imbens"),
+                            "estimated_propensity counts that the propensity is estimated; abadie_imbens takes it as "
+                            "known, with one variance for all units, as R's Matching")},
         weights=False, streams=True,
     ),
     Estimator(

@@ -10,7 +10,7 @@ import numpy as np
 ESTIMATORS = (
     "regression_adjustment", "ipw", "psm", "stratification", "ope", "tvce", "counterfactual",
 )  # fmt: skip
-COSTLY = ("counterfactual", "psm")
+COSTLY = ("counterfactual",)
 DECISION = {"primary": "ope", "estimand": "ATE", "desired_direction": "more", "minimum_effect": 0}
 # Draws behind the truths that are means over a population.
 POPULATION = 400_000
