@@ -130,9 +130,7 @@ def _shares(own: Groups, count: np.ndarray, mean: np.ndarray, arm: int, link: st
 
 def _pass(ranked: Ranked, targets: int, donors: int, meet: Meet) -> Iterator[np.ndarray]:
     rule = Rule(NEIGHBOURS, None, 0.0, spread_of(ranked))
-    return passing(
-        grouped(ranked.ascending(targets)), grouped(ranked.ascending(donors)), rule, meet, _nobody, SUMS
-    )  # fmt: skip
+    return passing(grouped(ranked.ascending(targets)), grouped(ranked.ascending(donors)), rule, meet, _nobody, SUMS)
 
 
 def _nobody(lost: Groups) -> None:
