@@ -57,12 +57,15 @@ ESTIMATORS: tuple[Estimator, ...] = (
         "psm", "selection_on_observables.psm:psm", "Propensity score matching",
         ("outcome", "treatment", "covariates"), "binary", ("ATT", "ATE"),
         _SELECTION + "; the propensity model is right", "few good matches: see the matched balance",
-        "Rosenbaum & Rubin 1983; Abadie & Imbens 2006",
+        "Rosenbaum & Rubin 1983; Abadie & Imbens 2006, 2016",
         {"neighbours": Option(1, int, "matches a unit, ties all kept"),
          "caliper": Option(None, float, "largest distance, in standard deviations of the propensity"),
          "replace": Option(True, (True, False), "with replacement; without, in descending propensity"),
          "tie_tolerance": Option(0.0, float, "squared distances (in sd) this close tie; R's Matching takes 1e-5"),
-         "bias_adjustment": Option(False, (True, False), "regression adjustment of the matched difference")},
+         "bias_adjustment": Option(False, (True, False), "regression adjustment of the matched difference"),
+         "variance": Option("estimated_propensity", ("estimated_propensity", "abadie_imbens"),
+                            "estimated_propensity counts that the propensity is estimated; abadie_imbens takes it as "
+                            "known, with one variance for all units, as R's Matching")},
         weights=False, streams=True,
     ),
     Estimator(
@@ -71,7 +74,10 @@ ESTIMATORS: tuple[Estimator, ...] = (
         _SELECTION + "; little confounding is left inside a stratum", "strata without both arms",
         "Cochran 1968; Rosenbaum & Rubin 1984",
         {"strata": Option(5, int, "number of propensity strata"),
-         "adjustment": Option("none", ("none", "regression"), "regression of the outcome inside each stratum")},
+         "adjustment": Option("none", ("none", "regression"), "regression of the outcome inside each stratum"),
+         "variance": Option("with_shares", ("with_shares", "within_stratum"),
+                            "with_shares counts that the strata's shares are a sample's; within_stratum takes them as "
+                            "given")},
         weights=False, streams=True,
     ),
     Estimator(

@@ -35,9 +35,13 @@ class Strata:
         out = np.column_stack(arms)
         return out if self.units.min() > 0 else np.full(out.shape, np.nan)
 
+    def counted(self, estimand: str) -> np.ndarray:
+        """All units (ATE) or the treated (ATT) in each stratum: shape (S,)."""
+        return self.units.sum(axis=1) if estimand == "ATE" else self.units[:, 1]
+
     def shares(self, estimand: str) -> np.ndarray:
         """Share of all units (ATE) or of the treated (ATT) in each stratum: shape (S,)."""
-        counted = self.units.sum(axis=1) if estimand == "ATE" else self.units[:, 1]
+        counted = self.counted(estimand)
         return counted / counted.sum()
 
     def poor(self, least: int) -> list[str]:

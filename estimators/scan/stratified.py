@@ -85,6 +85,12 @@ class Cells:
         return Moments((*names, ARM, y), np.zeros(len(names) + 2), np.ones(len(names) + 2), cross, rows)
 
 
+def between(part: Differences | Regressions, n: float) -> float:
+    """Σ q_s (τ_s − τ)² / n: the variance that the sampling of the shares of n units adds."""
+    effects = part.effects()
+    return float(part.shares @ (effects - part.shares @ effects) ** 2 / n)
+
+
 @dataclass(frozen=True)
 class Differences:
     """Differences of the arms' means in each stratum.
@@ -104,10 +110,14 @@ class Differences:
         """Units by stratum and arm: shape (S, 2)."""
         return self.sums[:, :, 0]
 
+    def effects(self) -> np.ndarray:
+        """ȳ₁s − ȳ₀s of each stratum, of the standardised y: shape (S,)."""
+        mean = self.sums[:, :, -2] / self.n
+        return mean[:, 1] - mean[:, 0]
+
     def effect(self) -> float:
         """Σ q_s (ȳ₁s − ȳ₀s), of the standardised y."""
-        mean = self.sums[:, :, -2] / self.n
-        return float(self.shares @ (mean[:, 1] - mean[:, 0]))
+        return float(self.shares @ self.effects())
 
     def variance(self) -> float:
         """Σ q_s² (s²₁/n₁ + s²₀/n₀)."""
@@ -157,12 +167,14 @@ class Regressions:
                 raise Refusal(reason, "Use fewer strata or covariates") from None
         return cls(shares, tuple(fits), np.zeros((len(shares), len(moments.names))))
 
+    def effects(self) -> np.ndarray:
+        """β_s of each stratum, of the standardised y, refined by the residuals that `errors` has seen: shape (S,)."""
+        pairs = zip(self.fits, self.gradient, strict=True)
+        return np.array([float(fit.beta[1] + fit.inverse[1] @ gradient[fit.at]) for fit, gradient in pairs])
+
     def effect(self) -> float:
-        """Σ q_s β_s, of the standardised y, refined by the residuals that `errors` has seen."""
-        out = 0.0
-        for share, fit, gradient in zip(self.shares, self.fits, self.gradient, strict=True):
-            out += share * float(fit.beta[1] + fit.inverse[1] @ gradient[fit.at])
-        return out
+        """Σ q_s β_s."""
+        return float(self.shares @ self.effects())
 
     def errors(self, rows: Rows, stratum: np.ndarray) -> np.ndarray:
         """What each row adds to the error: q_s (X'X)⁻¹ x e / √(1 − h), the treatment's row of it; shape (m,).

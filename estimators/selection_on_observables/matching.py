@@ -47,10 +47,13 @@ class Matches:
 
     def used(self, n: int, power: int = 1) -> np.ndarray:
         """How much each of n units serves as a match, Σ_i 1{l in J(i)} / J_i^power: K_M (1) and K'_M (2)."""
+        return self.received(n, 1.0 / self.count.astype(float) ** power)
+
+    def received(self, n: int, given: np.ndarray) -> np.ndarray:
+        """Σ_i 1{l in J(i)} given_i of each of n units, for a number of each target: shape (n,)."""
         steps = np.zeros(len(self.order) + 1)
-        share = 1.0 / self.count.astype(float) ** power
-        np.add.at(steps, self.low, share)
-        np.add.at(steps, self.high, -share)
+        np.add.at(steps, self.low, given)
+        np.add.at(steps, self.high, -given)
         served = np.cumsum(np.bincount(self.low, minlength=len(steps)) - np.bincount(self.high, minlength=len(steps)))
         out = np.zeros(n)
         # Where nobody is served the running sum holds rounding dust, not zero.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +16,7 @@ from ..linear import fit_ols
 from ..problem import Problem
 from ..result import Diagnostic, Result
 from ..sample import check_arms
+from .estimated_score import neighbourhood
 from .ipw import weight_diagnostics
 from .matching import FLAT, Matches, with_replacement, without_replacement
 
@@ -45,17 +48,20 @@ def psm(problem: Problem, estimand: str) -> Result:
     ----------
     problem : Problem
         Options: ``neighbours`` (M), ``caliper`` (sd of the propensity), ``replace``, ``tie_tolerance``,
-        ``bias_adjustment``.
+        ``bias_adjustment``, ``variance``.
     estimand : str
         ATT or ATE.
 
     Returns
     -------
     Result
-        Standard error of Abadie & Imbens (2006) with one σ² for all units, taken from the matched differences as R's
-        Matching does by default; it takes the propensity as known. ``n_units`` counts the units in the matched
-        contrast, ``n_trimmed`` those without a match. Diagnostics: ``matched_smd`` a covariate (threshold 0.1),
-        ``effective_sample_size`` and ``max_weight`` of the matched weights.
+        Standard error of Abadie & Imbens (2016), which knows that the propensity is estimated; each unit's variance is
+        that of the two nearest of its arm (``variance: estimated_propensity``, as Stata's teffects psmatch). With
+        ``variance: abadie_imbens`` that of 2006 with one σ² for all units, taken from the matched differences as R's
+        Matching does by default: it takes the propensity as known and the covariates' share of the outcome for noise,
+        so it is too wide as a rule. ``variance_estimator`` tells which was used (see Notes). ``n_units`` counts the
+        units in the matched contrast, ``n_trimmed`` those without a match. Diagnostics: ``matched_smd`` a covariate
+        (threshold 0.1), ``effective_sample_size`` and ``max_weight`` of the matched weights.
 
     Raises
     ------
@@ -66,13 +72,18 @@ def psm(problem: Problem, estimand: str) -> Result:
 
     Notes
     -----
+    The variance of 2016 is that of matching with replacement where all are matched. Without replacement, with
+    ``bias_adjustment``, where a caliper leaves units out, and where nothing remains of the variance once the estimated
+    propensity's part is taken off, the error is that of 2006.
+
     Weights are not supported (the estimator refuses such studies). A declared cluster gives the cluster-robust error of
     the matched sample with the matches taken as known (`clustered_error`). Rows with missing values are left out
     before. Without replacement, later units may find no good match: read ``matched_smd``.
 
     References
     ----------
-    Rosenbaum & Rubin (1983), Biometrika 70; Abadie & Imbens (2006), Econometrica 74; Abadie & Imbens (2011), JBES 29.
+    Rosenbaum & Rubin (1983), Biometrika 70; Abadie & Imbens (2006), Econometrica 74; Abadie & Imbens (2011), JBES 29;
+    Abadie & Imbens (2016), Econometrica 84.
     """
     check_arms(problem)
     sides = _sides(problem, estimand)
@@ -81,17 +92,17 @@ def psm(problem: Problem, estimand: str) -> Result:
     contrast = matched_contrast(outcome, sides, problem.n)
     weights = _weights(sides, problem.n)
     inside = weights > 0
-    clustered = problem.cluster is not None
+    std_error, variance_estimator = _error(problem, estimand, outcome, sides, contrast)
     row = made(
         estimand,
         contrast.effect,
-        contrast.std_error if problem.cluster is None else clustered_error(outcome, sides, problem.cluster),
+        std_error,
         n_clusters=problem.n_clusters,
         n_units=int(inside.sum()),
         n_treated=int(problem.t[inside].sum()),
         n_trimmed=sum(m.unmatched for m in sides.values()),
         effective_sample_size=effective_sample_size(weights),
-        variance_estimator="cluster" if clustered else "abadie_imbens",
+        variance_estimator=variance_estimator,
     )
     return Result((row,), _diagnostics(problem, weights, estimand))
 
@@ -136,13 +147,51 @@ def matched_contrast(outcome: dict[int, np.ndarray], sides: dict[int, Matches], 
     effect = float(each.mean())
     squared = (each - effect) ** 2
     sigma2 = 0.5 * float(np.mean(squared + np.concatenate(spreads)))
+    variance = squared.sum() + sigma2 * float(np.sum(_reuse(sides, n)))
+    return Contrast(effect, float(np.sqrt(variance)) / len(each))
+
+
+def _reuse(sides: dict[int, Matches], n: int) -> np.ndarray:
+    """K² + 2 m K − K' of each unit, what its variance counts besides the matched differences: shape (n,)."""
     matched, shares, squares = np.zeros(n), np.zeros(n), np.zeros(n)
     for m in sides.values():
         matched[m.target] = 1.0
         shares += m.used(n)
         squares += m.used(n, 2)
-    variance = squared.sum() + sigma2 * float(np.sum(shares**2 + 2 * matched * shares - squares))
-    return Contrast(effect, float(np.sqrt(variance)) / len(each))
+    return shares**2 + 2 * matched * shares - squares
+
+
+def _error(
+    problem: Problem, estimand: str, outcome: dict[int, np.ndarray], sides: dict[int, Matches], contrast: Contrast
+) -> tuple[float, str]:
+    """Standard error, and the name of the variance that it is of."""
+    if problem.cluster is not None:
+        return clustered_error(outcome, sides, problem.cluster), "cluster"
+    if knows_estimation(problem.options.own, sum(m.unmatched for m in sides.values())):
+        variance = _estimated_variance(problem, estimand, sides, contrast.effect)
+        if variance > 0:
+            return float(np.sqrt(variance)) / sum(len(m.target) for m in sides.values()), "estimated_propensity"
+    return contrast.std_error, "abadie_imbens"
+
+
+def knows_estimation(own: Mapping[str, Any], unmatched: float) -> bool:
+    """Whether the variance of Abadie & Imbens (2016) is asked for, and holds of this matching."""
+    wanted = own["variance"] == "estimated_propensity"
+    return wanted and own["replace"] and not own["bias_adjustment"] and unmatched == 0
+
+
+def _estimated_variance(problem: Problem, estimand: str, sides: dict[int, Matches], effect: float) -> float:
+    """Σ m_i (τ_i − τ)² + Σ σ²_i (K_i² + 2 m_i K_i − K'_i), less what the estimated propensity takes off."""
+    fit, scale = problem.propensity(), float(problem.y.std())
+    y = (problem.y - problem.y.mean()) / scale
+    key = ("neighbourhood", problem.options.propensity)
+    if key not in problem.cache:
+        e = fit.probability
+        problem.cache[key] = neighbourhood(_score(problem), e, fit.link, problem.t, y, fit.basis.z)
+    near, effect = problem.cache[key], effect / scale
+    squared = sum(float(np.sum(((2 * a - 1) * (y[m.target] - m.mean(y)) - effect) ** 2)) for a, m in sides.items())
+    spread = float(near.variance @ _reuse(sides, problem.n))
+    return (squared + spread - near.tilt.taken(estimand, effect)) * scale**2
 
 
 def clustered_error(outcome: dict[int, np.ndarray], sides: dict[int, Matches], cluster: np.ndarray) -> float:
@@ -175,9 +224,7 @@ def _sides(problem: Problem, estimand: str) -> dict[int, Matches]:
     check_options(neighbours, caliper, tie)
     if estimand == "ATE" and not replace:
         raise Refusal("the ATE needs matching with replacement: each arm serves the other", "Set `replace: true`")
-    e = problem.propensity().probability
-    spread = float(e.std(ddof=1))
-    score = e / spread if spread > FLAT else np.zeros(problem.n)
+    score = _score(problem)
     rows = {arm: np.flatnonzero(problem.t == arm) for arm in (0, 1)}
     sides: dict[int, Matches] = {}
     for arm in (1,) if estimand == "ATT" else (1, 0):
@@ -194,6 +241,13 @@ def _sides(problem: Problem, estimand: str) -> dict[int, Matches]:
                 "Widen the caliper or choose comparable units",
             )
     return sides
+
+
+def _score(problem: Problem) -> np.ndarray:
+    """The propensity in standard deviations; zeros where it is flat: shape (n,)."""
+    e = problem.propensity().probability
+    spread = float(e.std(ddof=1))
+    return e / spread if spread > FLAT else np.zeros(problem.n)
 
 
 def check_options(neighbours: int, caliper: float | None, tie: float) -> None:

@@ -22,10 +22,20 @@ SAME = 1e-10
 
 @dataclass(frozen=True)
 class Stratified:
-    """An effect averaged over strata: the effect, and the error that each unit adds to it, shape (n,)."""
+    """An effect averaged over strata.
+
+    Attributes
+    ----------
+    effect : float
+    errors : ndarray of shape (n,)
+        What each unit adds to the effect's error, shares taken as given.
+    effects : ndarray of shape (S,)
+        A stratum each.
+    """
 
     effect: float
     errors: np.ndarray
+    effects: np.ndarray
 
 
 def stratification(problem: Problem, estimand: str) -> Result:
@@ -38,16 +48,18 @@ def stratification(problem: Problem, estimand: str) -> Result:
     Parameters
     ----------
     problem : Problem
-        Options: ``strata`` (how many) and ``adjustment``.
+        Options: ``strata`` (how many), ``adjustment`` and ``variance``.
     estimand : str
         ATE (strata are quantiles of the propensity over all units) or ATT (over the treated).
 
     Returns
     -------
     Result
-        Within-stratum variance Σ q_s² V_s, strata and shares taken as given: V_s = s²_1s/n_1s + s²_0s/n_0s, which is
-        HC2 of the stratum's regression (and is, with the adjustment). A declared cluster gives the cluster variance
-        with G/(G − 1). Diagnostics: ``weighted_smd`` a covariate (threshold 0.1), ``stratum_smd`` (the covariates'
+        Variance Σ q_s² V_s + Σ q_s (τ_s − τ)² / n. The first sum takes the shares as given (``variance:
+        within_stratum`` has it alone): V_s = s²_1s/n_1s + s²_0s/n_0s, which is HC2 of the stratum's regression (and is,
+        with the adjustment). The second is the sampling of the shares, n the units (ATE) or the treated (ATT). The
+        cutpoints are taken as given. A declared cluster gives the cluster variance, of both or of the first alone, with
+        G/(G − 1). Diagnostics: ``weighted_smd`` a covariate (threshold 0.1), ``stratum_smd`` (the covariates'
         largest in a stratum), ``stratum_units`` and ``stratum_treated`` of ``stratum=1`` …, ``effective_sample_size``.
 
     Raises
@@ -73,10 +85,12 @@ def stratification(problem: Problem, estimand: str) -> Result:
     adjusted = problem.own("adjustment") == "regression"
     inside = x.values if adjusted else np.empty((problem.n, 0))
     names = x.names if adjusted else ()
-    got = stratified(problem.y, t, inside, names, strata, stratum_shares(t, strata, estimand))
+    shares = stratum_shares(t, strata, estimand)
+    got, variance = stratified(problem.y, t, inside, names, strata, shares), problem.own("variance")
+    of_shares = share_errors(got, t, strata, estimand) if variance == "with_shares" else np.zeros(problem.n)
     fields = counts(problem) | {"n_trimmed": 0, "effective_sample_size": effective_sample_size(weights)}
-    fields["variance_estimator"] = "within_stratum" if problem.cluster is None else "cluster"
-    row = made(estimand, got.effect, _standard_error(got.errors, problem.cluster), **fields)
+    fields["variance_estimator"] = variance if problem.cluster is None else "cluster"
+    row = made(estimand, got.effect, _standard_error(got.errors, of_shares, problem.cluster), **fields)
     return Result((row,), _diagnostics(problem, strata, weights, estimand))
 
 
@@ -135,14 +149,24 @@ def stratified(
     ``errors`` are q_s times the unit's term of the coefficient, (X'X)⁻¹ x_i e_i / √(1 − h_i): their squares add up to
     the HC2 variance, Σ q_s² V_s, and with no columns in x that is s²_1/n_1 + s²_0/n_0.
     """
-    effect, errors = 0.0, np.zeros(len(y))
+    effects, errors = np.zeros(len(shares)), np.zeros(len(y))
     for s, share in enumerate(shares, start=1):
         rows = strata == s
         fit = _fit(y[rows], np.column_stack([t[rows], x[rows]]), ("(t)", *names), s)
-        effect += share * float(fit.coef[1])
+        effects[s - 1] = fit.coef[1]
         room = np.maximum(1.0 - leverage(fit), 1e-12)
         errors[rows] = share * fit.projection()[:, 1] * fit.residuals / np.sqrt(room)
-    return Stratified(effect, errors)
+    return Stratified(float(shares @ effects), errors, effects)
+
+
+def share_errors(got: Stratified, t: np.ndarray, strata: np.ndarray, estimand: str) -> np.ndarray:
+    """What each unit adds to the error through the strata's shares: (τ_s − τ) / n, for the ATT of the treated alone.
+
+    Their squares add up to Σ q_s (τ_s − τ)² / n. Within a stratum they do not vary with the outcome, so they are
+    uncorrelated with `Stratified.errors`.
+    """
+    counted = t if estimand == "ATT" else np.ones(len(t))
+    return counted * (got.effects - got.effect)[strata - 1] / counted.sum()
 
 
 def _fit(y: np.ndarray, x: np.ndarray, names: tuple[str, ...], stratum: int) -> LinearFit:
@@ -152,10 +176,10 @@ def _fit(y: np.ndarray, x: np.ndarray, names: tuple[str, ...], stratum: int) -> 
         raise Refusal(f"stratum {stratum} cannot be regressed: {few}", "Use fewer strata or covariates") from None
 
 
-def _standard_error(errors: np.ndarray, cluster: np.ndarray | None) -> float:
+def _standard_error(errors: np.ndarray, of_shares: np.ndarray, cluster: np.ndarray | None) -> float:
     if cluster is None:
-        return float(np.sqrt(np.sum(errors**2)))
-    sums = cluster_sums(errors, cluster)
+        return float(np.sqrt(np.sum(errors**2) + np.sum(of_shares**2)))
+    sums = cluster_sums(errors + of_shares, cluster)
     return float(np.sqrt(np.sum(sums**2) * len(sums) / (len(sums) - 1)))
 
 

@@ -18,6 +18,8 @@ SLACK = 1e-3 * SAME
 
 Arrays = tuple[np.ndarray, np.ndarray]
 Lose = Callable[[np.ndarray], None]
+# Takes the rows of donors, the first in reach of each target group and one past the last, and the groups.
+Meet = Callable[[np.ndarray, np.ndarray, np.ndarray, "Groups"], None]
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Groups:
     mean: np.ndarray
     square: np.ndarray
 
-    def part(self, which: slice) -> Groups:
+    def part(self, which: slice | np.ndarray) -> Groups:
         """Some of the groups."""
         return Groups(self.e[which], self.n[which], self.mean[which], self.square[which])
 
@@ -181,7 +183,10 @@ def _joined(held: Groups, own: Groups) -> Groups:
 
 @dataclass
 class Donors:
-    """Donors that waiting targets may reach; ``rows`` has shape (7, d): score, e, n, mean, square, K, K'."""
+    """Donors that waiting targets may reach.
+
+    ``rows`` has shape (5 + s, d): score, e, n, mean, square, and s sums that the targets add to, K and K' for instance.
+    """
 
     stream: Iterator[Groups]
     rule: Rule
@@ -192,8 +197,8 @@ class Donors:
         """Take more of the stream: at least a block, and a quarter of what is held, so that copies stay few."""
         parts, wanted = [self.rows], max(self.rows.shape[1] // 4, 1)
         while wanted > 0 and (own := next(self.stream, None)) is not None:
-            idle = np.zeros(len(own.e))
-            parts.append(np.array([self.rule.score(own.e), own.e, own.n, own.mean, own.square, idle, idle]))
+            idle = np.zeros((len(self.rows) - 5, len(own.e)))
+            parts.append(np.vstack([self.rule.score(own.e), own.e, own.n, own.mean, own.square, idle]))
             wanted -= len(own.e)
         self.ended = wanted > 0
         self.rows = np.concatenate(parts, axis=1)
@@ -210,13 +215,8 @@ class Donors:
 
 def match(
     targets: Iterable[Groups], donors: Iterator[Groups], rule: Rule, sign: float, sums: Sums, lose: Lose
-) -> Iterator[Arrays]:
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """The M nearest donors of each target, and every further donor that ties with the M-th, as `with_replacement`.
-
-    Both bounds of a target's matches rise with its score, so one pass over targets and donors in ascending order sees
-    all of them: a donor is held from the first target that may reach it to the last. Distinct propensities enter once,
-    with their units' count, mean and squares, so that a million units that tie cost no more than one. Numbers within
-    `SAME` standard deviations tie, which takes in the last digits by which two computations of a propensity differ.
 
     Parameters
     ----------
@@ -233,23 +233,64 @@ def match(
     Yields
     ------
     tuple of ndarray
-        Propensities of donors that serve, each once, and their K.
+        Propensities of donors that serve, each once, and their K and K'.
+
+    Raises
+    ------
+    Refusal
+        As `passing`.
+    """
+
+    def meet(rows: np.ndarray, low: np.ndarray, high: np.ndarray, own: Groups) -> None:
+        count, mean, spread = matches(rows, low, high)
+        sums.add(own.n, sign * (own.mean - mean), own.square, spread)
+        give(rows, low, high, (own.n / count, own.n / count**2))
+
+    def missed(own: Groups) -> None:
+        lose(own.e)
+        sums.missed += float(own.n.sum())
+
+    for gone in passing(targets, donors, rule, meet, missed, 2):
+        yield from _served(gone, sums)
+
+
+def passing(
+    targets: Iterable[Groups], donors: Iterator[Groups], rule: Rule, meet: Meet, missed: Callable[[Groups], None],
+    sums: int,
+) -> Iterator[np.ndarray]:  # fmt: skip
+    """Show each target its matches; give back donors, in ascending order, once all that reach them have passed.
+
+    Both bounds of a target's matches rise with its score, so one pass over targets and donors in ascending order sees
+    all of them: a donor is held from the first target that may reach it to the last. Distinct propensities enter once,
+    with their units' count, mean and squares, so that a million units that tie cost no more than one. Numbers within
+    `SAME` standard deviations tie, which takes in the last digits by which two computations of a propensity differ.
+
+    Parameters
+    ----------
+    targets, donors, rule
+        As in `match`.
+    meet : callable
+        See `Meet`.
+    missed : callable
+        Takes the targets without a match.
+    sums : int
+        How many sums a donor carries (`Donors`); all begin at zero.
 
     Raises
     ------
     Refusal
         If more than `MOST_IN_REACH` distinct propensities lie in reach of one target.
     """
-    held = Donors(donors, rule, np.empty((7, 0)))
+    held = Donors(donors, rule, np.empty((5 + sums, 0)))
     for block in targets:
         waiting, score = block, rule.score(block.e)
         while len(score):
-            done = _ready(held, score, waiting, rule, sign, sums, lose)
+            done = _ready(held, score, waiting, rule, meet, missed)
             waiting, score = waiting.part(slice(done, None)), score[done:]
             if len(score) and not held.ended:
-                yield from _served(_passed(held, score[:1], rule), sums)
+                yield _passed(held, score[:1], rule)
                 held.pull()
-    yield from _served(held.rows, sums)
+    yield held.rows
 
 
 def _passed(held: Donors, score: np.ndarray, rule: Rule) -> np.ndarray:
@@ -260,14 +301,16 @@ def _passed(held: Donors, score: np.ndarray, rule: Rule) -> np.ndarray:
     return held.drop(float(score[0] - reach[0]) - SLACK)
 
 
-def _served(gone: np.ndarray, sums: Sums) -> Iterator[Arrays]:
+def _served(gone: np.ndarray, sums: Sums) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     busy = gone[:, gone[5] > 0]
     if busy.shape[1]:
         sums.serve(busy[2], busy[5], busy[6])
-        yield busy[1], busy[5]
+        yield busy[1], busy[5], busy[6]
 
 
-def _ready(held: Donors, score: np.ndarray, targets: Groups, rule: Rule, sign: float, sums: Sums, lose: Lose) -> int:
+def _ready(
+    held: Donors, score: np.ndarray, targets: Groups, rule: Rule, meet: Meet, missed: Callable[[Groups], None]
+) -> int:
     """Match the first targets, up to the one whose reach ends beyond the donors seen; gives back how many."""
     rows = held.rows
     last = np.inf if held.ended else rows[0, -1] if rows.shape[1] else -np.inf
@@ -281,14 +324,10 @@ def _ready(held: Donors, score: np.ndarray, targets: Groups, rule: Rule, sign: f
     found = rule.found(nearest)
     own = targets.part(slice(len(score)))
     if not found.all():
-        lose(own.e[~found])
-        sums.missed += float(own.n[~found].sum())
-        score, place, reach = score[found], place[found], reach[found]
-        own = Groups(own.e[found], own.n[found], own.mean[found], own.square[found])
-    low, high = _bounds(rows[0], score, place, reach)
-    count, mean, spread = _matches(rows, low, high)
-    sums.add(own.n, sign * (own.mean - mean), own.square, spread)
-    _use(rows, low, high, own.n, count)
+        missed(own.part(~found))
+        score, place, reach, own = score[found], place[found], reach[found], own.part(found)
+    if len(score):
+        meet(rows, *_bounds(rows[0], score, place, reach), own)
     return len(found)
 
 
@@ -329,7 +368,7 @@ def _bounds(donors: np.ndarray, score: np.ndarray, place: np.ndarray, reach: np.
     return low, high
 
 
-def _matches(rows: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def matches(rows: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """J, and mean and variance of the outcome, of the donors in [low, high)."""
     n, mean, square = rows[2:5]
     count, centre, spread = n[low], mean[low], square[low] / n[low]
@@ -344,12 +383,12 @@ def _matches(rows: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.nd
     return count, centre, spread
 
 
-def _use(rows: np.ndarray, low: np.ndarray, high: np.ndarray, n: np.ndarray, count: np.ndarray) -> None:
-    """Add to K and K' of the donors in [low, high): a share 1/J, and its square, for each target unit."""
+def give(rows: np.ndarray, low: np.ndarray, high: np.ndarray, shares: tuple[np.ndarray, ...]) -> None:
+    """Add each target group's share to the donors in [low, high): the first share to their first sum, and so on."""
     size = rows.shape[1]
     wide = high - low > 1
     one = low if not wide.any() else low[~wide]
-    for row, share in ((rows[5], n / count), (rows[6], n / count**2)):
+    for row, share in zip(rows[5:], shares, strict=False):
         row += np.bincount(one, weights=share if len(one) == len(low) else share[~wide], minlength=size)
         if len(one) < len(low):
             steps = np.bincount(low[wide], weights=share[wide], minlength=size + 1)

@@ -34,8 +34,8 @@ class Side:
         SQL of a unit's columns that equal ``cqox_key0``, ``cqox_key1`` of the tables: its propensity, as all units with
         one propensity serve alike; without replacement the columns that tell units apart.
     scratch : Scratch
-        With the tables ``used``, of donors that serve, their K as ``cqox_share``, and ``missed``, of targets without a
-        match.
+        With the tables ``used``, of donors that serve, their K as ``cqox_share`` (with replacement their K' too, as
+        ``cqox_square``), and ``missed``, of targets without a match.
     """
 
     arm: int
@@ -98,26 +98,37 @@ def adjusted(problem: Streamed, side: Side) -> Sums:
     return problem.cache[key]
 
 
-def _model(problem: Streamed) -> tuple[Hashable, ...]:
+def model_key(problem: Streamed) -> tuple[Hashable, ...]:
+    """What the propensities depend on, to keep by."""
     return ("matching", problem.options.propensity, problem.n_folds)
 
 
 def _run(problem: Streamed) -> tuple[Hashable, ...]:
     own = problem.options.own
-    return (*_model(problem), *(own[name] for name in ("neighbours", "caliper", "tie_tolerance", "replace")))
+    return (*model_key(problem), *(own[name] for name in ("neighbours", "caliper", "tie_tolerance", "replace")))
 
 
 def _side(problem: Streamed, arm: int) -> Side:
-    key, shared = (*_run(problem), arm), (*_model(problem), "ranked", problem.own("replace"))
+    key = (*_run(problem), arm)
     if key not in problem.cache:
-        if shared not in problem.cache:
-            problem.cache[shared] = _rank(problem, _outcome(problem))
         scratch = Scratch(problem.source.connection)
-        sums = _matched(problem, problem.cache[shared], arm, scratch)
-        problem.cache[key] = Side(arm, sums, _keys(problem) or (_propensity(problem),), scratch)
+        sums = _matched(problem, ranked_units(problem), arm, scratch)
+        problem.cache[key] = Side(arm, sums, _keys(problem) or (propensity_of(problem),), scratch)
     if not problem.own("replace") or (*_run(problem), 1 - arm) in problem.cache:
-        problem.cache.pop(shared, None)  # both arms are matched: nothing asks for the sorted units again
+        problem.cache.pop(_ranked_key(problem), None)  # both arms are matched: nothing asks for the sorted units again
     return problem.cache[key]
+
+
+def ranked_units(problem: Streamed) -> Ranked:
+    """All units sorted by arm and propensity; sorted again where both arms were matched before."""
+    key = _ranked_key(problem)
+    if key not in problem.cache:
+        problem.cache[key] = _rank(problem, outcome_of(problem))
+    return problem.cache[key]
+
+
+def _ranked_key(problem: Streamed) -> tuple[Hashable, ...]:
+    return (*model_key(problem), "ranked", problem.own("replace"))
 
 
 def _keys(problem: Streamed) -> tuple[str, ...]:
@@ -129,26 +140,32 @@ def _keys(problem: Streamed) -> tuple[str, ...]:
     return tuple(quoted(name) + ("::varchar" if problem.types[name].startswith("ENUM") else "") for name in names)
 
 
-def _propensity(problem: Streamed) -> str:
+def propensity_of(problem: Streamed) -> str:
+    """SQL of the propensity that the tables hold."""
     return probability_sql(problem, whole_propensity(problem))
 
 
-def _outcome(problem: Streamed) -> str:
+def outcome_of(problem: Streamed) -> str:
+    """SQL of the outcome."""
     return problem.columns((problem.study.outcome,))[0].sql
 
 
 def _rank(problem: Streamed, outcome: str) -> Ranked:
-    return rank(problem.source, _propensity(problem), outcome, problem.treated(), _keys(problem))
+    return rank(problem.source, propensity_of(problem), outcome, problem.treated(), _keys(problem))
+
+
+def spread_of(ranked: Ranked) -> float:
+    """The standard deviation that scores are measured in; 0 where the propensity is flat."""
+    return ranked.spread if ranked.spread > FLAT else 0.0
 
 
 def _matched(problem: Streamed, ranked: Ranked, arm: int, into: Scratch) -> Sums:
     """Match the units of one arm; the tables go into a scratch database."""
     own = problem.options.own
-    spread = ranked.spread if ranked.spread > FLAT else 0.0
-    rule = Rule(own["neighbours"], own["caliper"], own["tie_tolerance"], spread)
+    rule = Rule(own["neighbours"], own["caliper"], own["tie_tolerance"], spread_of(ranked))
     if not own["replace"]:
         return match_greedily(ranked, len(_keys(problem)), rule, into).scaled(ranked.scale)
-    into.make("used", "select 0::double as cqox_key0, 0::double as cqox_share limit 0")
+    into.make("used", "select 0::double as cqox_key0, 0::double as cqox_share, 0::double as cqox_square limit 0")
     into.make("missed", "select 0::double as cqox_key0 limit 0")
     sums = Sums()
     targets, donors = (grouped(ranked.ascending(a)) for a in (arm, 1 - arm))

@@ -39,6 +39,10 @@ class Scratch:
         """Make a table by a query."""
         self.connection.cursor().execute(f"create table {self.table(name)} as {query}")
 
+    def drop(self, name: str) -> None:
+        """Drop a table."""
+        self.connection.cursor().execute(f"drop table {self.table(name)}")
+
     def one(self, query: str) -> tuple[Any, ...]:
         """The single row of a query."""
         return self.connection.cursor().execute(query).fetchone()

@@ -14,9 +14,10 @@ from ..moments import Moments
 from ..result import Diagnostic, Result
 from ..scan import balance
 from ..scan.stream import quoted
-from ..selection_on_observables.psm import Contrast
+from ..selection_on_observables.psm import Contrast, knows_estimation
 from .linear import totals
 from .matching import Sums
+from .matching_score import near
 from .matching_sides import Side, adjusted, sides, units_of
 from .order_statistics import real
 from .problem import Streamed
@@ -33,7 +34,8 @@ def psm(problem: Streamed, estimand: str) -> Result:
     only the donors in reach held (`matching`); what each donor serves goes into another scratch table, by its
     propensity, and one more scan of the units joined with it gives the balance. Without replacement Python holds
     16 bytes for each control that was passed over and not taken (`matching_greedy`). The bias adjustment sorts and
-    streams once more.
+    streams once more. The variance that knows the propensity to be estimated lets the sorted arms pass four times and
+    reads the units once (`matching_score`).
 
     Parameters
     ----------
@@ -55,7 +57,8 @@ def psm(problem: Streamed, estimand: str) -> Result:
 
     References
     ----------
-    Rosenbaum & Rubin (1983), Biometrika 70; Abadie & Imbens (2006), Econometrica 74; Abadie & Imbens (2011), JBES 29.
+    Rosenbaum & Rubin (1983), Biometrika 70; Abadie & Imbens (2006), Econometrica 74; Abadie & Imbens (2011), JBES 29;
+    Abadie & Imbens (2016), Econometrica 84.
     """
     check_arms(problem)
     if problem.study.cluster is not None:
@@ -67,15 +70,16 @@ def psm(problem: Streamed, estimand: str) -> Result:
     contrast = contrast_of(outcomes)
     arms = {arm: _weights(found, arm) for arm in (1, 0)}
     both = _both(arms.values())
+    std_error, variance_estimator = _error(problem, estimand, found, contrast)
     row = made(
         estimand,
         contrast.effect,
-        contrast.std_error,
+        std_error,
         n_units=round(both.units),
         n_treated=round(arms[1].units),
         n_trimmed=round(sum(side.sums.missed for side in found.values())),
         effective_sample_size=both.effective,
-        variance_estimator="abadie_imbens",
+        variance_estimator=variance_estimator,
     )
     names = problem.names(problem.study.covariates)
     smd = balance_diagnostics("matched_smd", names, _differences(problem, found, names))
@@ -122,6 +126,19 @@ def contrast_of(outcomes: Iterable[Sums]) -> Contrast:
     sigma2 = 0.5 * (squared + sum(own.spread for own in outcomes)) / n
     reuse = sum(own.shares - own.squares for own in outcomes) + (2 * n if len(outcomes) > 1 else 0.0)
     return Contrast(effect, float(np.sqrt(squared + sigma2 * reuse)) / n)
+
+
+def _error(problem: Streamed, estimand: str, found: dict[int, Side], contrast: Contrast) -> tuple[float, str]:
+    """Standard error, and the name of the variance that it is of."""
+    outcomes = [side.sums for side in found.values()]
+    if knows_estimation(problem.options.own, sum(own.missed for own in outcomes)):
+        around, n = near(problem), sum(own.n for own in outcomes)
+        effect, unit = contrast.effect / around.scale, around.scale**2
+        squared = sum(own.square + own.n * (own.mean - contrast.effect) ** 2 for own in outcomes) / unit
+        variance = squared + around.spread(found) - around.tilt.taken(estimand, effect)
+        if variance > 0:
+            return float(np.sqrt(variance * unit)) / n, "estimated_propensity"
+    return contrast.std_error, "abadie_imbens"
 
 
 @dataclass(frozen=True)

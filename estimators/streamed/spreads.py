@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import Refusal
 from ..scan import clusters
 from ..scan.doubly_robust import DoublyRobust
-from ..scan.stratified import Cells, Differences, Regressions
+from ..scan.stratified import Cells, Differences, Regressions, between
 from ..scan.weighting import Hajek, Rows
 from .problem import Streamed
 from .weighing import Weighed
@@ -28,16 +28,19 @@ class Spread:
     clusters : int or None
     effect : float or None
         The estimate itself, where the scan refined it.
+    shares : float
+        What the sampling of the strata's shares adds, where that is not in ψ: without clusters.
     """
 
     square: float
     clusters: int | None
     effect: float | None = None
+    shares: float = 0.0
 
     def std_error(self) -> float:
-        """√Σ ψ², with G / (G − 1) for clusters."""
+        """√Σ ψ², with G / (G − 1) for clusters, and the shares' part."""
         factor = 1.0 if self.clusters is None else self.clusters / (self.clusters - 1)
-        return float((self.square * factor) ** 0.5)
+        return float((self.square * factor + self.shares) ** 0.5)
 
 
 @dataclass(frozen=True)
@@ -64,17 +67,18 @@ def spread(problem: Streamed, found: Weighed, estimand: str) -> Spread:
         If a stratum cannot be regressed.
     """
     stacked = problem.study.options_for("ipw", problem.specification).own["variance"] == "stacked"
+    shares = problem.study.options_for("stratification", problem.specification).own["variance"] == "with_shares"
     options = problem.options
-    key = ("spreads", options.propensity, options.outcome, problem.n_folds, found.asked, stacked)
+    key = ("spreads", options.propensity, options.outcome, problem.n_folds, found.asked, stacked, shares)
     if key not in problem.cache:
-        problem.cache[key] = _spreads(problem, found, stacked)
+        problem.cache[key] = _spreads(problem, found, stacked, shares)
     got = problem.cache[key][problem.estimator, estimand]
     if isinstance(got, Refusal):
         raise got
     return got
 
 
-def _spreads(problem: Streamed, found: Weighed, stacked: bool) -> dict[Run, Spread | Refusal]:
+def _spreads(problem: Streamed, found: Weighed, stacked: bool, shares: bool) -> dict[Run, Spread | Refusal]:
     out: dict[Run, Spread | Refusal] = {}
     clustered, regressions = problem.study.cluster is not None, dict[Run, Regressions]()
     lines = [*_of_ipw(found, stacked), *_of_ope(found)] if clustered else []
@@ -90,15 +94,18 @@ def _spreads(problem: Streamed, found: Weighed, stacked: bool) -> dict[Run, Spre
                 continue
             if isinstance(part, Regressions):
                 regressions[run] = part
-            lines.append(_of_strata(run, found.cells, part))
+            lines.append(_of_strata(run, found.cells, part, shares and clustered))
     runs = [run for line in lines for run in line.runs]
     if problem.source.engine is not None:
         return {run: one for line in lines for run, one in _summed(problem, found, line).items()}
     if runs:
         groups, squares = _squares(problem, found, lambda rows: np.vstack([line.numbers(rows) for line in lines]))
         for run, square in zip(runs, squares, strict=True):
-            effect = regressions[run].effect() if run in regressions else None
-            out[run] = Spread(float(square), groups, effect)
+            fits = regressions.get(run)
+            effect, added = None if fits is None else fits.effect(), 0.0
+            if fits is not None and shares and not clustered and found.cells is not None:
+                added = between(fits, float(found.cells.strata[run[1]].counted(run[1]).sum()))
+            out[run] = Spread(float(square), groups, effect, added)
     return out
 
 
@@ -138,9 +145,17 @@ def _part_of_strata(problem: Streamed, found: Weighed, cells: Cells, estimand: s
     return Regressions.of(cells.moments(estimand, found.read.plan.names, y), parts.shares, names, y)
 
 
-def _of_strata(run: Run, cells: Cells, part: Differences | Regressions) -> _Lines:
-    stratum = cells.stratum(run[1])
-    return _Lines([run], lambda rows: part.errors(rows, stratum[cells.place(rows.e)])[None])
+def _of_strata(run: Run, cells: Cells, part: Differences | Regressions, shares: bool) -> _Lines:
+    """Errors of the rows; with ``shares`` also (τ_s − τ) / n, of the treated alone for the ATT."""
+    estimand = run[1]
+    stratum, n = cells.stratum(estimand), float(cells.strata[estimand].counted(estimand).sum())
+    apart = (part.effects() - part.effect()) / n if shares else np.zeros(len(part.shares))
+
+    def numbers(rows: Rows) -> np.ndarray:
+        own = stratum[cells.place(rows.e)]
+        return (part.errors(rows, own) + apart[own] * (rows.t == 1 if estimand == "ATT" else 1.0))[None]
+
+    return _Lines([run], numbers)
 
 
 def _squares(problem: Streamed, found: Weighed, numbers: Callable[[Rows], np.ndarray]) -> tuple[int | None, np.ndarray]:

@@ -9,7 +9,7 @@ from ..errors import Refusal
 from ..estimates import made
 from ..result import Diagnostic, Result
 from ..scan.strata import Strata
-from ..scan.stratified import Differences
+from ..scan.stratified import Differences, between
 from .ipw import weight_diagnostics
 from .problem import Streamed
 from .sample import check_arms, counts
@@ -28,7 +28,7 @@ def stratification(problem: Streamed, estimand: str) -> Result:
     Parameters
     ----------
     problem : Streamed
-        Options: ``strata`` and ``adjustment``.
+        Options: ``strata``, ``adjustment`` and ``variance``.
     estimand : str
         ATE or ATT.
 
@@ -42,11 +42,12 @@ def stratification(problem: Streamed, estimand: str) -> Result:
     strata = found.of(found.cells, "stratification").strata[estimand]
     _check_strata(strata)
     parts = found.strata_of(estimand)
-    effect, std_error = _effect(problem, found, parts, estimand)
+    n = float(strata.counted(estimand).sum())
+    effect, std_error = _effect(problem, found, parts, estimand, n)
     weights = strata.weights(estimand)[:, ::-1]  # the treated first
     diagnostics = _diagnostics(problem, found, parts, weights)
     fields = counts(problem) | {"n_trimmed": 0, "effective_sample_size": diagnostics[0].value}
-    fields["variance_estimator"] = "within_stratum" if problem.study.cluster is None else "cluster"
+    fields["variance_estimator"] = problem.own("variance") if problem.study.cluster is None else "cluster"
     return Result((made(estimand, effect * found.unit, std_error * found.unit, **fields),), diagnostics)
 
 
@@ -59,11 +60,12 @@ def _check_strata(strata: Strata) -> None:
             raise Refusal(f"{'; '.join(poor)}: {why}", "Use fewer strata or a narrower population")
 
 
-def _effect(problem: Streamed, found: Weighed, parts: Differences, estimand: str) -> tuple[float, float]:
-    """Effect and standard error, in units of the standardised outcome."""
+def _effect(problem: Streamed, found: Weighed, parts: Differences, estimand: str, n: float) -> tuple[float, float]:
+    """Effect and standard error, in units of the standardised outcome; the shares are those of n units."""
     adjusted = problem.own("adjustment") == "regression"
     if not adjusted and problem.study.cluster is None:
-        return parts.effect(), parts.variance() ** 0.5
+        of_shares = between(parts, n) if problem.own("variance") == "with_shares" else 0.0
+        return parts.effect(), (parts.variance() + of_shares) ** 0.5
     got = spread(problem, found, estimand)
     return parts.effect() if got.effect is None else got.effect, got.std_error()
 

@@ -13,6 +13,8 @@ DEHEJIA = [
 ]  # fmt: skip
 # R's Matching counts squared distances within this as ties unless told otherwise.
 DEFAULT_TIES = 1e-5
+# R's Matching takes the propensity as known.
+KNOWN = {"variance": "abadie_imbens"}
 
 
 def nsw() -> pa.Table:
@@ -25,7 +27,8 @@ def nsw() -> pa.Table:
 @pytest.mark.parametrize(("covariates", "spec"), [(DEHEJIA, "u74+u75"), (PLAIN, "hisp+married+nodegr+re74+re75")])
 def test_nsw_att(covariates: list[str], spec: str) -> None:
     want = support.published("nsw_dw", "PSM", "ATT USD", spec)
-    block = support.observational("re78", "treat", covariates, options={"psm": {"tie_tolerance": DEFAULT_TIES}})
+    options = {"psm": {"tie_tolerance": DEFAULT_TIES, **KNOWN}}
+    block = support.observational("re78", "treat", covariates, options=options)
     row = support.overall(support.run(block, nsw(), "psm", "ATT"))
     support.assert_published(row.estimate, want)
     support.assert_published(row.estimate, {**want, "tolerance": None}, "reproduced_value")
@@ -34,10 +37,13 @@ def test_nsw_att(covariates: list[str], spec: str) -> None:
 
 def test_cattaneo_ate() -> None:
     want = support.published("cattaneo2", "PSM ATE", "ATE grams")
-    block = support.observational("bweight", "mbsmoke", ["mmarried", "mage", "mage^2", "fbaby", "medu"])
-    row = support.overall(support.run(block, support.reference_table("cattaneo2"), "psm", "ATE"))
+    covariates, units = ["mmarried", "mage", "mage^2", "fbaby", "medu"], support.reference_table("cattaneo2")
+    block = support.observational("bweight", "mbsmoke", covariates)
+    row = support.overall(support.run(block, units, "psm", "ATE"))
     support.assert_published(row.estimate, want, "reproduced_value")
-    # Stata prints the standard error of Abadie & Imbens (2016), R's Matching that of 2006, as here.
+    # Stata prints the standard error of Abadie & Imbens (2016), R's Matching that of 2006.
+    support.assert_published(row.std_error, want, "se")
+    row = support.overall(support.run({**block, "options": {"psm": KNOWN}}, units, "psm", "ATE"))
     support.assert_published(row.std_error, want, "reproduced_se")
 
 

@@ -10,6 +10,7 @@ import support
 from estimators.errors import Refusal
 from estimators.scores import score_table
 from estimators.selection_on_observables.stratification import (
+    share_errors,
     strata_of,
     stratified,
     stratum_shares,
@@ -17,6 +18,7 @@ from estimators.selection_on_observables.stratification import (
 )
 
 BLOCK = support.observational("y", "t", ["x1", "x2"])
+ATE = ("stratification", "ATE")
 
 
 def block(**options: object) -> dict:
@@ -37,6 +39,11 @@ def test_two_strata_by_hand() -> None:
         got = stratified(y, t, np.empty((10, 0)), (), strata, np.array(shares))
         assert got.effect == pytest.approx(shares[0] * 4 + shares[1] * 7)
         assert np.sum(got.errors**2) == pytest.approx(shares[0] ** 2 * 2 + shares[1] ** 2 * (4 + 5 / 3))
+        # Shares of 10 units, or of 4 treated: the effects 4 and 7 vary by q (1 − q) 3².
+        added = share_errors(got, t, strata, estimand)
+        between = shares[0] * shares[1] * 9 / (10 if estimand == "ATE" else 4)
+        assert np.sum(added**2) == pytest.approx(between)
+        assert added.sum() == pytest.approx(0, abs=1e-15)
         w = stratum_weights(t, strata, estimand)
         arms = [np.average(y[t == a], weights=w[t == a]) for a in (0, 1)]
         assert arms[1] - arms[0] == pytest.approx(got.effect)
@@ -47,17 +54,24 @@ def test_two_strata_by_hand() -> None:
 def test_each_stratum_is_the_regression_of_statsmodels(adjustment: str) -> None:
     import statsmodels.api as sm
 
-    p = support.problem(block(adjustment=adjustment), support.simulated(), "stratification")
-    row = support.overall(support.run(block(adjustment=adjustment), support.simulated(), "stratification", "ATE"))
+    given = block(adjustment=adjustment, variance="within_stratum")
+    p = support.problem(given, support.simulated(), "stratification")
+    row = support.overall(support.run(given, support.simulated(), "stratification", "ATE"))
+    both = support.overall(support.run(block(adjustment=adjustment), support.simulated(), "stratification", "ATE"))
     strata, x = strata_of(p), np.column_stack([p.t, p.columns["x1"], p.columns["x2"]])
     x = x if adjustment == "regression" else x[:, :1]
     effect = variance = 0.0
+    effects = []
     for s in np.unique(strata):
         fit = sm.OLS(p.y[strata == s], sm.add_constant(x[strata == s])).fit(cov_type="HC2")
+        effects.append(fit.params[1])
         effect += np.mean(strata == s) * fit.params[1]
         variance += np.mean(strata == s) ** 2 * fit.cov_params()[1, 1]
     assert row.estimate == pytest.approx(effect, abs=1e-9)
     assert row.std_error == pytest.approx(np.sqrt(variance), abs=1e-9)
+    between = np.sum((np.array(effects)[strata - 1] - effect) ** 2) / p.n**2
+    assert both.std_error == pytest.approx(np.sqrt(variance + between), abs=1e-9)
+    assert (row.variance_estimator, both.variance_estimator) == ("within_stratum", "with_shares")
 
 
 def test_strata_are_quantiles_of_the_estimands_population() -> None:
@@ -103,11 +117,14 @@ def test_a_cluster_a_unit_is_the_plain_variance_times_its_factor_and_duplicates_
 def test_the_cluster_variance_by_sums() -> None:
     units = clustered()
     p = support.problem({**block(), "cluster": "school"}, units, "stratification")
-    row = support.overall(support.run({**block(), "cluster": "school"}, units, "stratification", "ATE"))
     strata = strata_of(p)
     got = stratified(p.y, p.t, np.empty((600, 0)), (), strata, stratum_shares(p.t, strata, "ATE"))
-    sums = np.array([got.errors[p.cluster == g].sum() for g in range(40)])
-    assert row.std_error == pytest.approx(np.sqrt(np.sum(sums**2) * 40 / 39), rel=1e-12)
+    errors = {"within_stratum": got.errors, "with_shares": got.errors + share_errors(got, p.t, strata, "ATE")}
+    for variance, each in errors.items():
+        row = support.overall(support.run({**block(variance=variance), "cluster": "school"}, units, *ATE))
+        sums = np.array([each[p.cluster == g].sum() for g in range(40)])
+        assert row.std_error == pytest.approx(np.sqrt(np.sum(sums**2) * 40 / 39), rel=1e-12)
+        assert row.variance_estimator == "cluster"
 
 
 @pytest.mark.parametrize("estimand", ["ATE", "ATT"])

@@ -64,6 +64,7 @@ OPTIONS = {
     "some interactions": {"outcome": {"interactions": ["x1", "x3"]}},
     "other covariates": {"propensity": {"covariates": ["x1", "x2"]}, "outcome": {"covariates": ["x3", "x1^2"]}},
     "many strata": {"stratification": {"strata": 20}},
+    "shares taken as given": {"stratification": {"variance": "within_stratum"}},
 }
 
 

@@ -29,6 +29,7 @@ OPTIONS: list[dict[str, Any]] = [
     {"neighbours": 3},
     {"caliper": 0.02},
     {"tie_tolerance": 1e-4},
+    {"variance": "abadie_imbens"},
     {"bias_adjustment": True, "neighbours": 2, "caliper": 0.05},
     {"replace": False},
     {"replace": False, "neighbours": 2, "caliper": 0.1, "bias_adjustment": True},
@@ -80,6 +81,27 @@ def test_rows_are_those_of_memory(terms: tuple[str, ...], options: dict[str, Any
     rows = streamed_support.same(block(terms, psm=options), units(), "psm")
     assert rows[0]["status"] == "estimated"
     assert {row["estimand"] for row in rows} == {"ATT", "ATE"}
+    known = bool(options.keys() & {"variance", "replace", "bias_adjustment"})
+    for row in rows:
+        if row["status"] == "estimated":
+            expected = "abadie_imbens" if known or row["n_trimmed"] else "estimated_propensity"
+            assert row["variance_estimator"] == expected
+
+
+@pytest.mark.parametrize("link", ["logit", "probit"])
+def test_a_large_study_knows_its_propensity_to_be_estimated(link: str) -> None:
+    data = support.simulated(60_000)
+    data["x3"] = 1e6 + np.round(data["x1"] + np.random.default_rng(1).normal(size=60_000))
+    options = {"folds": 1, "propensity": {"link": link}}
+    rows = streamed_support.same(block(("x1", "x2", "x3", "x1^2"), options=options), data, "psm")
+    assert {row["variance_estimator"] for row in rows} == {"estimated_propensity"}
+
+
+def test_a_second_specification_finds_the_neighbours_again() -> None:
+    """Each specification of the same propensity sorts the units once more; the neighbourhood is found once."""
+    wide = {"estimators": ["psm"], "psm": {"neighbours": 4}}
+    rows = streamed_support.same(block(specifications={"wide": wide}), units(), "psm")
+    assert [row["variance_estimator"] for row in rows] == ["estimated_propensity"] * 4
 
 
 def test_many_blocks_of_rows_are_those_of_memory() -> None:

@@ -27,7 +27,7 @@ def streamed(
 ) -> tuple[Sums, dict[float, float], list[float]]:
     sums, lost, used = Sums(), [], {}
     targets, donors = (grouped(blocks(e, y, rows, size)) for rows in sides)
-    for at, share in match(targets, donors, rule, sign, sums, lambda part: lost.extend(part.tolist())):
+    for at, share, _ in match(targets, donors, rule, sign, sums, lambda part: lost.extend(part.tolist())):
         assert not used.keys() & set(at.tolist())
         used |= dict(zip(at.tolist(), share.tolist(), strict=True))
     return sums, used, lost
