@@ -145,13 +145,14 @@ def _propensity(path: Path, md5: bool = False, written: bool = True, matched: bo
     return {**out, **parts}
 
 
-def _psm(path: Path) -> Numbers:
+def _psm(path: Path, variance: str = "abadie_imbens") -> Numbers:
     """The propensity is fitted first and timed by itself, as a study shares it."""
     from estimators.streamed.propensity import fit_propensity
     from estimators.streamed.psm import psm
 
     block = {key: value for key, value in _STUDY.items() if key not in ("fold", "instruments")}
-    problem = _streamed(_connection(), path, {**block, "folds": 1}).for_run("psm", "default")
+    block |= {"folds": 1, "options": {"psm": {"variance": variance}}}
+    problem = _streamed(_connection(), path, block).for_run("psm", "default")
     began = time.perf_counter()
     fit_propensity(problem)
     fitted = time.perf_counter()
@@ -205,7 +206,10 @@ JOBS: dict[str, Job] = {
         lambda path: _propensity(path, matched=True), "the same, the matchings' weights in the table too", STREAMED
     ),
     "propensity_no_table": Job(lambda path: _propensity(path, written=False), "the same without the table", STREAMED),
-    "psm": Job(_psm, "logit, then nearest-neighbour matching for the ATT with its standard error", STREAMED),
+    "psm": Job(_psm, "logit, then nearest-neighbour matching for the ATT, its error as if e were known", STREAMED),
+    "psm_estimated": Job(
+        lambda path: _psm(path, "estimated_propensity"), "the same with the error of an estimated propensity", STREAMED
+    ),
     "did": Job(_did, "Callaway–Sant'Anna, all group-time effects and averages", STREAMED, data="panel"),
     "study": Job(_study, "estimate() of the whole streamed study", STREAMED),
 }
