@@ -211,7 +211,7 @@ def _space(figure: Figure) -> Axes3D:
     for axis in (axes.xaxis, axes.yaxis, axes.zaxis):
         axis.set_pane_color((0.97, 0.975, 0.98, 1.0))
         axis._axinfo["grid"].update(color=RULE, linewidth=0.7)
-    axes.set_box_aspect((1.3, 1.3, 0.85), zoom=1.12)
+    axes.set_box_aspect((1.3, 1.3, 0.85), zoom=0.98)
     return axes
 
 

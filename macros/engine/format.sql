@@ -9,11 +9,12 @@
 {%- endmacro %}
 
 {% macro duckdb__format_number(expression, digits) -%}
-    printf('%.{{ digits }}f', cast({{ expression }} as double))
+    {#- a small negative number would be printed as -0.000 -#}
+    regexp_replace(printf('%.{{ digits }}f', cast({{ expression }} as double)), '^-([0.]+)$', '\1')
 {%- endmacro %}
 
 {% macro spark__format_number(expression, digits) -%}
-    format_string('%.{{ digits }}f', cast({{ expression }} as double))
+    regexp_replace(format_string('%.{{ digits }}f', cast({{ expression }} as double)), '^-([0.]+)$', '$1')
 {%- endmacro %}
 
 {# Four significant digits, for sentences. #}
