@@ -20,7 +20,9 @@ ESTIMATORS: tuple[Estimator, ...] = (
         ("outcome", "treatment"), "binary", ("ATE",),
         "treatment assigned at random", "treatment was chosen: then it is only the naive contrast",
         "Neyman 1923",
-        {"variance": Option("HC2", ("classical", "HC0", "HC1", "HC2"), "HC2 is Neyman's conservative variance")},
+        {"variance": Option("HC2", ("classical", "HC0", "HC1", "HC2"), "HC2 is Neyman's conservative variance"),
+         "arrival": Option(None, (list, tuple), "the column by which units came, as `[signed_up]`: adds intervals that "
+                           "hold at all looks on the way together")},
         streams=True,
     ),
     Estimator(

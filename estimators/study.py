@@ -236,7 +236,7 @@ def _terms_in(layer: Mapping[str, Any]) -> list[str]:
     terms: list[str] = []
     for block in layer.values():
         if isinstance(block, Mapping):
-            for key in ("covariates", "interactions", "instruments", "evaluated_policy"):
+            for key in ("covariates", "interactions", "instruments", "evaluated_policy", "arrival"):
                 if isinstance(block.get(key), (list, tuple)):
                     terms += list(block[key])
     return terms

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..errors import Refusal
 from ..estimates import made
 from ..result import Result
 from ..scan.solve import Least
@@ -19,12 +20,15 @@ def difference_in_means(problem: Streamed, estimand: str) -> Result:
     Raises
     ------
     Refusal
-        If an arm has fewer than two units, the outcome never varies, or there is one cluster only.
+        If an arm has fewer than two units, the outcome never varies, or there is one cluster only; for ``arrival``.
 
     Sources
     -------
     Neyman 1923; MacKinnon & White 1985.
     """
+    if problem.own("arrival") is not None:
+        reason = f"looks on the way hold their rows in memory, and the {problem.n} of this study are streamed"
+        raise Refusal(reason, "Drop arrival, or raise the row_budget")
     check_arms(problem)
     fit = _fit(problem)
     kind = regression_variance(problem, problem.own("variance"))

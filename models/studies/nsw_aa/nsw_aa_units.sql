@@ -12,6 +12,8 @@ final as (
 
     select
         * exclude (treat),
+        -- stands for the order in which people came
+        unit_id as row_in_file,
         {{ md5_fold('unit_id', var('seed'), 2) }} as coin
     from controls
 
