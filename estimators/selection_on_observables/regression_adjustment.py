@@ -51,8 +51,8 @@ def regression_adjustment(problem: Problem, estimand: str) -> Result:
     ``m_estimation`` refer to Student's t with n − k degrees of freedom.
 
     Sampling weights enter the regression and x̄. A declared cluster gives the cluster-robust variance (of ψ for both
-    M-estimations), and Student's t with G − 1 degrees of freedom (but for ``m_estimation``). Rows with missing values
-    have been left out or refused before.
+    M-estimations; with G/(G − 1) · (n − 1)/(n − k), but ``m_estimation`` with G/(G − 1)), and Student's t with G − 1
+    degrees of freedom (but for ``m_estimation``). Rows with missing values have been left out or refused before.
 
     Raises
     ------
@@ -70,10 +70,7 @@ def regression_adjustment(problem: Problem, estimand: str) -> Result:
     j = fit.index(TREATMENT)
     df = None if kind == "m_estimation" else reference_df(problem, fit.degrees_of_freedom)
     if kind in SAMPLED:
-        psi = influence(adjusted)
-        if kind == "m_estimation_hc2" and problem.cluster is None:
-            psi = psi / np.sqrt(room(fit))
-        std_error = standard_error(psi, problem.cluster)
+        std_error = _sampled(problem, adjusted, small=kind == "m_estimation_hc2")
     else:
         vcov = covariance(fit, regression_variance(problem, kind), problem.cluster)
         std_error = float(np.sqrt(vcov[j, j]))
@@ -82,6 +79,16 @@ def regression_adjustment(problem: Problem, estimand: str) -> Result:
         variance_estimator=regression_variance(problem, kind), **counts(problem),
     )  # fmt: skip
     return Result((row,), (*_r2_by_arm(problem, fit), *dropped_columns(fit)))
+
+
+def _sampled(problem: Problem, adjusted: Adjusted, small: bool) -> float:
+    """The standard error from ψ; ``small``: with HC2's leverage, or Stata's factor (n − 1)/(n − k) for clusters."""
+    psi, fit = influence(adjusted), adjusted.fit
+    if small and problem.cluster is None:
+        psi = psi / np.sqrt(room(fit))
+    elif small:
+        psi = psi * np.sqrt((problem.n - 1) / fit.degrees_of_freedom)
+    return standard_error(psi, problem.cluster)
 
 
 def fit_adjusted(problem: Problem, estimand: str) -> Adjusted:

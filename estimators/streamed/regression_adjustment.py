@@ -104,7 +104,9 @@ def linear(problem: Streamed, estimand: str) -> Linear | None:
     score = dataclasses.replace(score, hat=dataclasses.replace(score.hat, key=share))
     if kind in SAMPLED:
         scale = float(adjusted.arms.scale[adjusted.arms.names.index(treatment)])
-        score = dataclasses.replace(score, more=_sampling(adjusted, estimand, scale), coefficients=1)
+        score = dataclasses.replace(score, more=_sampling(adjusted, estimand, scale))
+        if kind == "m_estimation":
+            score = dataclasses.replace(score, coefficients=1)
     of_scan = {"classical": "HC0", "m_estimation": "HC0", "m_estimation_hc2": "HC2"}.get(kind, kind)
     return Linear(fit.coefficient(treatment), score, "arm", of_scan, adjusted.arms)
 

@@ -184,3 +184,11 @@ def test_refusals():
         go({k: v[:5] for k, v in data.items()} | {"t": np.array([0.0, 1, 0, 1, 0])})
     with pytest.raises(Refusal, match="1 treated units"):
         go(data | {"t": (np.arange(400) == 3).astype(float)})
+
+
+def test_without_interactions_the_default_is_the_cluster_variance():
+    """Nothing of the covariates' sampling is left, and both have Stata's factor."""
+    data = varied() | {"g": np.arange(400) // 8}
+    ours, plain = (go(data, interactions="none", variance=v, cluster="g") for v in ("m_estimation_hc2", "HC2"))
+    assert ours.std_error == pytest.approx(plain.std_error, rel=1e-10)
+    assert ours.degrees_of_freedom == plain.degrees_of_freedom == 49
