@@ -39,10 +39,11 @@ class Built:
 
     def estimate(self, study: str, estimator: str, estimand: str, specification: str = "default",
                  term: str = "overall") -> dict[str, Any]:  # fmt: skip
-        """One row of marts.estimates."""
+        """One row of marts.estimates, of the study's own outcome."""
         return row(
             self.warehouse,
-            "select * from marts.estimates where (study, estimator, estimand, specification, term) = (?, ?, ?, ?, ?)",
+            "select * from marts.estimates where outcome_role = 'primary'"
+            " and (study, estimator, estimand, specification, term) = (?, ?, ?, ?, ?)",
             study, estimator, estimand, specification, term,
         )  # fmt: skip
 
