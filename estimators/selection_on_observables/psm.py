@@ -183,6 +183,8 @@ def knows_estimation(own: Mapping[str, Any], unmatched: float) -> bool:
 def _estimated_variance(problem: Problem, estimand: str, sides: dict[int, Matches], effect: float) -> float:
     """Σ m_i (τ_i − τ)² + Σ σ²_i (K_i² + 2 m_i K_i − K'_i), less what the estimated propensity takes off."""
     fit, scale = problem.propensity(), float(problem.y.std())
+    if scale == 0:  # an outcome so small that its squares vanish
+        return 0.0
     y = (problem.y - problem.y.mean()) / scale
     key = ("neighbourhood", problem.options.propensity)
     if key not in problem.cache:

@@ -18,7 +18,7 @@ from figures import words
 from figures.data import StudyRows
 
 from .. import filters
-from .facts import estimates, facts, verdict, worst_gates
+from .facts import estimates, facts, further, verdict, worst_gates
 
 INK, MUTED, PAPER = RGBColor(0x1C, 0x23, 0x2E), RGBColor(0x5A, 0x64, 0x72), RGBColor(0xF3, 0xF1, 0xEC)
 COLOURS = {"ship": "00634A", "do_not_ship": "9A3412", "extend": "6F5200", "cannot_answer": "454F5C"}
@@ -134,7 +134,8 @@ def _fitting(lines: list[str], width: float, height: float) -> int:
 def _grounds(shown: Any, rows: StudyRows) -> None:
     slide = _slide(shown, "On what it rests")
     told = [one for one in facts(rows) if one[0] != "Next step"]
-    lines = [f"{label}: {words.shortened(text, 260)}" for label, text in told]
+    told += [one for one in further(rows) if one[0] in ("Guardrails", "Secondary outcomes")]
+    lines = [f"{label}: {words.shortened(text, 420)}" for label, text in told]
     size = _fitting(lines, WIDE.inches, 5.3)
     frame = None
     for line in lines:
