@@ -170,15 +170,19 @@ class Declaration:
             raise self.error(f"{where} must be at least 1, not {value}", "It is how often the sample is split anew")
         return value
 
+    def mapping(self, where: str, value: Any, known: tuple[str, ...], kind: str) -> dict[str, Any]:
+        """A copy of a mapping whose words are all known; ``kind`` is what an unknown one is called."""
+        if not isinstance(value, Mapping):
+            raise self.error(f"{where} must be a mapping, not {value!r}", f"Known keys: {', '.join(known)}")
+        for word in value:
+            if word not in known:
+                raise self.unknown(f"{kind} in {where}:", word, known)
+        return dict(value)
+
     def _model(self, key: str, value: Any, where: str) -> dict[str, Any]:
         known = ("link", "covariates") if key == "propensity" else ("covariates", "interactions")
         place = f"{where}.{key}"
-        if not isinstance(value, Mapping):
-            raise self.error(f"{place} must be a mapping, not {value!r}", f"Known keys: {', '.join(known)}")
-        for word in value:
-            if word not in known:
-                raise self.unknown(f"option in {place}:", word, known)
-        out = dict(value)
+        out = self.mapping(place, value, known, "option")
         if "covariates" in out:
             out["covariates"] = self._terms("covariates", out["covariates"], place)
         if "link" in out:

@@ -67,11 +67,7 @@ def _guardrails(declared: Declaration) -> tuple[Guardrail, ...]:
 def _guardrail(declared: Declaration, name: Any, body: Any) -> Guardrail:
     column = _column(declared, "guardrails", name)
     where = f"guardrails.{column}"
-    if not isinstance(body, Mapping):
-        raise declared.error(f"{where} must be a mapping, not {body!r}", f"Known keys: {', '.join(_GUARDRAIL_KEYS)}")
-    for word in body:
-        if word not in _GUARDRAIL_KEYS:
-            raise declared.unknown(f"key in {where}:", word, _GUARDRAIL_KEYS)
+    body = declared.mapping(where, body, _GUARDRAIL_KEYS, "key")
     direction = declared.choice(f"{where}.desired_direction", body.get("desired_direction"), ("more", "less"))
     mend = "Say in the outcome's units how much worse is still tolerated"
     if body.get("margin") is None:
