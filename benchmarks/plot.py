@@ -38,7 +38,7 @@ def draw(results: Results, path: Path) -> None:
             )
             _scales(ax, results)
             ax.set_title(label)
-        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8.5)
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8.5)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(style.png(style.Drawing(figure, TITLE), "benchmarks"))
 
