@@ -152,8 +152,7 @@ def estimate(
             for run in _runs(problem, estimator, judged, dropped):
                 rows += [{**row, **stamp} for row in run]
         elif estimator.name == study.decision.primary:
-            reason = f"{estimator.name} needs a {estimator.treatment} treatment, and '{study.treatment}' is {kind}"
-            rows += [{**row, **stamp} for row in _refuse(study, estimator, f"{reason}. Choose another primary")]
+            rows += [{**row, **stamp} for row in _refuse(study, estimator, str(_unsuited(study, estimator, kind)))]
     rows += [{**_of_other_outcome(problem, outcome, judged), **stamp} for outcome in study.other_outcomes()]
     return table(rows, EFFECTS_SCHEMA)
 
@@ -184,16 +183,18 @@ def _runs(problem: Any, estimator: Estimator, gates: list[Any], dropped: int) ->
                 yield _rows(study, estimator.name, specification, result, time.perf_counter() - started)
 
 
+def _unsuited(study: Study, estimator: Estimator, kind: str | None) -> Refusal:
+    reason = f"{estimator.name} needs a {estimator.treatment} treatment, and '{study.treatment}' is {kind}"
+    return Refusal(reason, "Choose another primary")
+
+
 def _of_other_outcome(problem: Any, outcome: str, gates: list[Any]) -> dict[str, Any]:
     """The row of a secondary outcome or guardrail: the decision's estimator, estimand and term, by default options."""
     study, rule, started = problem.study, problem.study.decision, time.perf_counter()
     estimator = BY_NAME[rule.primary]
     try:
         if not estimator.suits(study, problem.kind):
-            reason = (
-                f"{rule.primary} needs a {estimator.treatment} treatment, and '{study.treatment}' is {problem.kind}"
-            )
-            raise Refusal(reason, "Choose another primary")
+            raise _unsuited(study, estimator, problem.kind)
         own, dropped = for_outcome(problem, outcome)
         result = _run(own, estimator, rule.estimand, gates, is_analysed=False)
         if dropped and estimator.reads != "panel_with_gaps":
