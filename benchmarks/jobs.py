@@ -192,7 +192,10 @@ def _study(path: Path) -> Numbers:
 
 MOMENTS = ("duckdb", "estimators.scan.columns", "estimators.scan.moments_scan")
 LINEAR = (*MOMENTS, "estimators.scan.hc", "estimators.scan.solve", "estimators.sensitivity.robustness_value")
-STREAMED = (*LINEAR, "estimators.assemble", "estimators.streamed.problem")
+STREAMED = (*LINEAR, "estimators.assemble", "estimators.streamed.problem", "estimators.registry")
+WEIGHING = (*STREAMED, *(f"estimators.streamed.{name}" for name in ("ipw", "ope", "stratification", "scores")))
+MATCHING = (*STREAMED, "estimators.streamed.psm", "estimators.streamed.matching_score")
+PATHS = (*STREAMED, "estimators.streamed.did")
 
 JOBS: dict[str, Job] = {
     "floor": Job(floor, "DuckDB's plain sums of the columns"),
@@ -200,16 +203,16 @@ JOBS: dict[str, Job] = {
     "moments_md5": Job(lambda path: _moments(path, md5=True), "the same, the md5 fold computed in the scan", MOMENTS),
     "linear": Job(_linear, "OLS + HC1, PLR in five folds, 2SLS robust, VIF, SMD, robustness value", LINEAR),
     "linear_md5": Job(lambda path: _linear(path, md5=True), "the same, the md5 fold computed in each scan", LINEAR),
-    "propensity": Job(_propensity, "logit, all rows and five folds; IPW, AIPW, strata; scores table", STREAMED),
-    "propensity_md5": Job(lambda path: _propensity(path, md5=True), "the same, the md5 fold in each scan", STREAMED),
+    "propensity": Job(_propensity, "logit, all rows and five folds; IPW, AIPW, strata; scores table", WEIGHING),
+    "propensity_md5": Job(lambda path: _propensity(path, md5=True), "the same, the md5 fold in each scan", WEIGHING),
     "propensity_matched": Job(
-        lambda path: _propensity(path, matched=True), "the same, the matchings' weights in the table too", STREAMED
+        lambda path: _propensity(path, matched=True), "the same, the matchings' weights in the table too", WEIGHING
     ),
-    "propensity_no_table": Job(lambda path: _propensity(path, written=False), "the same without the table", STREAMED),
-    "psm": Job(_psm, "logit, then nearest-neighbour matching for the ATT, its error as if e were known", STREAMED),
+    "propensity_no_table": Job(lambda path: _propensity(path, written=False), "the same without the table", WEIGHING),
+    "psm": Job(_psm, "logit, then nearest-neighbour matching for the ATT, its error as if e were known", MATCHING),
     "psm_estimated": Job(
-        lambda path: _psm(path, "estimated_propensity"), "the same with the error of an estimated propensity", STREAMED
+        lambda path: _psm(path, "estimated_propensity"), "the same with the error of an estimated propensity", MATCHING
     ),
-    "did": Job(_did, "Callaway–Sant'Anna, all group-time effects and averages", STREAMED, data="panel"),
+    "did": Job(_did, "Callaway–Sant'Anna, all group-time effects and averages", PATHS, data="panel"),
     "study": Job(_study, "estimate() of the whole streamed study", STREAMED),
 }

@@ -12,7 +12,7 @@ from .numbers import Layer, cluster_squares, number, square, symmetric
 from .weighting import ONE, ZERO, Rows
 
 if TYPE_CHECKING:
-    from ..streamed.policy_values import PolicySums
+    from ..scan.policies import PolicySums
 
 
 def fill(problem: Streamed, read: Read, sums: PolicySums) -> tuple[int | None, np.ndarray]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..selection_on_observables.ipw import balancing_weights
+from .policies import PolicySums
 from .weighting import Rows, without_holes
 
 ESTIMANDS = ("ATE", "ATT")
@@ -39,9 +40,12 @@ class DoublyRobust:
     clipped : int
         How many were moved.
     rows : int
+    policies : PolicySums or None
+        Added up by the same scan, of the same propensities and outcomes.
     """
 
     clip: float
+    policies: PolicySums | None = None
     products: np.ndarray = field(init=False)
     totals: np.ndarray = field(init=False)
     weights: np.ndarray = field(init=False)
@@ -63,7 +67,9 @@ class DoublyRobust:
 
     def add(self, rows: Rows) -> None:
         """One block's sums."""
-        raw, mu0, mu1 = rows.crossfitted()
+        raw, mu0, mu1 = crossfitted = rows.crossfitted()
+        if self.policies is not None:
+            self.policies.add(rows, crossfitted)
         held = self._held(raw)
         numbers, not_finite = self._numbers(rows, held, mu0, mu1)
         self.not_finite += not_finite

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from ..scan.stream import Column, Plan, Source, blocks
 from .matching import Arrays
@@ -70,8 +69,9 @@ class Inserts:
     def flush(self) -> None:
         """Insert what is held."""
         if self.held:
-            columns = [_arrow(np.concatenate(parts)) for parts in zip(*self.held, strict=True)]
-            self.cursor.register("held", pa.Table.from_arrays(columns, [f"c{j}" for j in range(len(columns))]))
+            columns = (np.concatenate(parts) for parts in zip(*self.held, strict=True))
+            # A dict of arrays and not an Arrow table, to read which DuckDB imports pandas: longer than many inserts.
+            self.cursor.register("held", {f"c{j}": column for j, column in enumerate(columns)})
             self.cursor.execute(f"insert into {self.table} select * from held")
             self.cursor.unregister("held")
             self.held = []
@@ -91,11 +91,6 @@ def _detach(connection: Any, name: str) -> None:
 
     with contextlib.suppress(duckdb.Error):  # the connection is closed, and the database with it
         connection.cursor().execute(f"detach database if exists {name}")
-
-
-def _arrow(values: np.ndarray) -> pa.Array:
-    """The array's own memory; pyarrow's own conversion imports pandas."""
-    return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [None, pa.py_buffer(values)])
 
 
 @dataclass(frozen=True)

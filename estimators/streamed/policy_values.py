@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from ..result import Result
 from ..scan import clusters
-from ..scan.weighting import Rows, without_holes
+from ..scan.policies import PolicySums
 from ..selection_on_observables.policy_values import (
     POLICIES,
     direction,
     not_finite,
-    policy_scores,
     result,
     terms,
     threshold,
@@ -23,53 +21,9 @@ from .problem import Streamed
 from .sample import counts
 from .weighing import Weighed
 
-# w, w 1{the threshold policy treats}, and w times the score of each policy; then ω and ω² behind each policy.
-NUMBERS = 5
-
-
-@dataclass
-class PolicySums:
-    """Sums over a scan, of the standardised y.
-
-    Attributes
-    ----------
-    clip, cut, sign : float
-        Bound of the propensities; threshold in units of the standardised y; 1, or −1 where less is desired.
-    totals, products : ndarray of shape (5,), (5, 5)
-        Of w, w 1{threshold treats}, w Γ of each policy.
-    weights : ndarray of shape (3, 2)
-        Σ ω and Σ ω² of the weights behind each policy.
-    not_finite, rows : int
-    """
-
-    clip: float
-    cut: float
-    sign: float
-    totals: np.ndarray = field(default_factory=lambda: np.zeros(NUMBERS))
-    products: np.ndarray = field(default_factory=lambda: np.zeros((NUMBERS, NUMBERS)))
-    weights: np.ndarray = field(default_factory=lambda: np.zeros((len(POLICIES), 2)))
-    not_finite: int = 0
-    rows: int = 0
-
-    def numbers(self, rows: Rows) -> np.ndarray:
-        """One block's numbers, shape (5, m), added to what has no need of clusters."""
-        raw, mu0, mu1 = rows.crossfitted()
-        e, t = np.clip(raw, self.clip, 1 - self.clip), rows.t
-        treated = self.sign * (mu1 - mu0) > self.cut
-        scores = policy_scores(rows.y, t, e, mu0, mu1, treated)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            follows = np.array([(1 - t) / (1 - e), t / e, np.where(treated, t / e, (1 - t) / (1 - e))])
-        omega = rows.weighted(follows)
-        self.not_finite += sum(without_holes(score) for score in scores)
-        self.weights += np.column_stack([omega.sum(axis=1), (omega * omega).sum(axis=1)])
-        out = rows.weighted(np.vstack([np.ones(rows.n), treated.astype(float), scores]))
-        self.totals += out.sum(axis=1)
-        self.rows += rows.n
-        return out
-
 
 def policy_values(problem: Streamed, found: Weighed) -> Result:
-    """The rows of `estimators.selection_on_observables.policy_values`, in one scan more than `ope`'s effects."""
+    """The rows of `estimators.selection_on_observables.policy_values`, from `ope`'s scan; clusters take one more."""
     assert found.robust is not None
     options = problem.options
     cut = threshold(problem.study, problem.own("policy_threshold"))
@@ -81,12 +35,10 @@ def policy_values(problem: Streamed, found: Weighed) -> Result:
 
 def _valued(problem: Streamed, found: Weighed, cut: float, clip: float) -> Result:
     study = problem.study
-    sums = PolicySums(clip, cut / found.unit, direction(study))
-    if problem.source.engine is not None:
-        from ..engines.policy import fill
-
-        groups, cross = fill(problem, found.read, sums)
+    if found.policies is not None:
+        groups, sums, cross = None, found.policies, found.policies.products
     else:
+        sums = PolicySums(clip, cut / found.unit, direction(study))
         groups, cross = _scanned(problem, found, sums)
     if sums.not_finite:
         raise not_finite()
@@ -109,15 +61,15 @@ def _valued(problem: Streamed, found: Weighed, cut: float, clip: float) -> Resul
 
 
 def _scanned(problem: Streamed, found: Weighed, sums: PolicySums) -> tuple[int | None, np.ndarray]:
-    if problem.study.cluster is None:
-        for rows in found.read.rows(problem):
-            numbers = sums.numbers(rows)
-            sums.products += numbers @ numbers.T
-        return None, sums.products
+    """Clusters, and products of the numbers' sums a cluster; without clusters of the numbers themselves."""
+    if problem.source.engine is not None:
+        from ..engines.policy import fill
+
+        return fill(problem, found.read, sums)
 
     def parts() -> Iterator[clusters.Part]:
         for rows in found.read.rows(problem, clustered=True):
             assert rows.cluster is not None
-            yield rows.cluster, sums.numbers(rows)
+            yield rows.cluster, sums.numbers(rows, rows.crossfitted())
 
     return clusters.squares(problem.source.connection, parts(), products=True)

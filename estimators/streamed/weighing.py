@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ..errors import Refusal
 from ..scan.balance import differences, variances
 from ..scan.doubly_robust import DoublyRobust
+from ..scan.policies import PolicySums
 from ..scan.stratified import Cells, Differences
 from ..scan.weighting import Hajek
 from ..selection_on_observables.ipw import check_trim
 from ..selection_on_observables.ope import check_clip
+from ..selection_on_observables.policy_values import direction, threshold
+from ..study import Study
 from .forms import Read, read, units_of
 from .nuisances import outcome_forms
 from .problem import Streamed
@@ -38,12 +41,15 @@ class Asked:
         Of stratification.
     adjusted : bool
         Whether a regression is fitted in each stratum.
+    cut : float or None
+        From which predicted gain ope's threshold policy treats; None also where the study's costs give none.
     """
 
     trim: float | None
     clip: float | None
     strata: int | None
     adjusted: bool
+    cut: float | None
 
     @classmethod
     def of(cls, problem: Streamed) -> Asked:
@@ -55,6 +61,7 @@ class Asked:
             own["ope"]["clip"] if "ope" in own else None,
             own["stratification"]["strata"] if "stratification" in own else None,
             own.get("stratification", {}).get("adjustment") == "regression",
+            _cut(study, own["ope"]) if "ope" in own else None,
         )
 
 
@@ -78,6 +85,11 @@ class Weighed:
     robust: DoublyRobust | None
     cells: Cells | None
     failures: dict[str, Refusal]
+
+    @property
+    def policies(self) -> PolicySums | None:
+        """Sums of ope's policies, where the scan took them: not of clusters, nor on another engine."""
+        return None if self.robust is None else self.robust.policies
 
     @property
     def unit(self) -> float:
@@ -145,6 +157,9 @@ def _scanned(problem: Streamed, asked: Asked) -> Weighed:
 
         fill(problem, found, hajek, robust)
         return Weighed(asked, found, hajek, robust, cells, failures)
+    if robust is not None and asked.cut is not None and problem.study.cluster is None:
+        cut = asked.cut / float(found.frame.scale[-1])
+        robust.policies = PolicySums(robust.clip, cut, direction(problem.study))
     parts = [part for part in (hajek, robust, cells) if part is not None]
     # Side by side: NumPy lets go of the GIL, and DuckDB's threads wait for these sums more than they work.
     with ThreadPoolExecutor(2) as pool:
@@ -152,6 +167,13 @@ def _scanned(problem: Streamed, asked: Asked) -> Weighed:
             for done in [pool.submit(part.add, block) for part in parts]:
                 done.result()
     return Weighed(asked, found, hajek, robust, cells, failures)
+
+
+def _cut(study: Study, own: Mapping[str, Any]) -> float | None:
+    try:
+        return threshold(study, own["policy_threshold"])
+    except Refusal:  # which the values of policies raise again
+        return None
 
 
 def _tried(failures: dict[str, Refusal], name: str, make: Callable[[], Made]) -> Made | None:

@@ -37,7 +37,9 @@ def block(x=scan_support.X, **more):
 def table(units, declared, budget):
     made = score("s", {**declared, "row_budget": budget}, units)
     made = made if isinstance(made, pa.Table) else made.to_arrow_table()
-    return made.sort_by("unit_id")
+    # Texts that every row has come as ENUMs.
+    texts = [pa.field(f.name, f.type.value_type) if pa.types.is_dictionary(f.type) else f for f in made.schema]
+    return made.cast(pa.schema(texts)).sort_by("unit_id")
 
 
 def same(units, declared):
