@@ -37,7 +37,7 @@ def _connection(database: str = ":memory:") -> Any:
     connection.execute(f"set memory_limit = '{os.environ.get('CQOX_MEMORY_LIMIT', '4GB')}'")
     connection.execute(f"set temp_directory = '{data_folder() / 'cqox_spill'}'")
     for setting in ("allocator_background_threads=true", "allocator_flush_threshold='16MB'",
-                    "allocator_bulk_deallocation_flush_threshold='32MB'"):  # fmt: skip
+                    "allocator_bulk_deallocation_flush_threshold='32MB'", "enable_external_file_cache=false"):  # fmt: skip
         connection.execute(f"set {setting}")
     return connection
 
