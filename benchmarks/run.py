@@ -138,9 +138,12 @@ def once(job: str, path: Path, peers_python: Path) -> Record:
 
 
 def _environment(all_threads: bool = False) -> dict[str, str]:
-    """Peers use every core for linear algebra; ours one, as DuckDB decodes on the others meanwhile."""
+    """Peers use every core for linear algebra; ours one, as DuckDB decodes on the others meanwhile.
+
+    Compiled modules are kept, as on a user's machine: here every run of ours would compile its sources again.
+    """
     threads = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    kept = {name: value for name, value in os.environ.items() if name not in threads}
+    kept = {name: value for name, value in os.environ.items() if name not in (*threads, "PYTHONDONTWRITEBYTECODE")}
     return {**kept, "PYTHONPATH": str(ROOT)} | ({} if all_threads else dict.fromkeys(threads, "1"))
 
 
