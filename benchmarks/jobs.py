@@ -36,8 +36,12 @@ def _connection(database: str = ":memory:") -> Any:
     connection = duckdb.connect(database)
     connection.execute(f"set memory_limit = '{os.environ.get('CQOX_MEMORY_LIMIT', '4GB')}'")
     connection.execute(f"set temp_directory = '{data_folder() / 'cqox_spill'}'")
-    for setting in ("allocator_background_threads=true", "allocator_flush_threshold='16MB'",
-                    "allocator_bulk_deallocation_flush_threshold='32MB'", "enable_external_file_cache=false"):  # fmt: skip
+    for setting in (
+        "allocator_background_threads = true",
+        "allocator_flush_threshold = '16MB'",
+        "allocator_bulk_deallocation_flush_threshold = '32MB'",
+        "enable_external_file_cache = false",
+    ):
         connection.execute(f"set {setting}")
     return connection
 
