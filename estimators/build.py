@@ -6,7 +6,6 @@ import dataclasses
 import datetime
 import functools
 import hashlib
-import importlib
 import pathlib
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -18,6 +17,7 @@ import pyarrow as pa
 from . import gating, warehouse
 from .assemble import assemble
 from .errors import Refusal, StudyError
+from .imports import load
 from .outcomes import for_outcome
 from .problem import Nuisances, Problem, crossfit_key, nuisance_key
 from .registry import BY_NAME, ESTIMATORS, NAIVE, Estimator
@@ -94,7 +94,7 @@ def design(name: str, block: Mapping[str, Any] | None, units: Any, session: Any 
     module = module if isinstance(problem, Problem) else f"streamed.{function}"
     try:
         own = problem.for_run(problem.study.decision.primary, "default")
-        rows = getattr(importlib.import_module(f"estimators.{module}"), function)(own)
+        rows = getattr(load(f"estimators.{module}"), function)(own)
     except Exception as bad:  # a metric without a row fails its gate; this row tells why there is none
         reason = str(bad) if isinstance(bad, Refusal) else f"{type(bad).__name__}: {bad}"
         rows = [DesignRow(None, "design", "overall", None, f"the design could not be examined: {reason}")]
@@ -267,7 +267,7 @@ def _with_dropped(result: Result, dropped: int, is_panel: bool) -> Result:
 def _with_sensitivity(problem: Any, result: Result) -> Result:
     where = "sensitivity.analyse" if isinstance(problem, Problem) else "streamed.sensitivity"
     try:
-        found = importlib.import_module(f"estimators.{where}").analyse(problem, result)
+        found = load(f"estimators.{where}").analyse(problem, result)
     except Refusal:  # a benchmark that cannot be computed takes nothing from the estimate
         return result
     return dataclasses.replace(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from .imports import load
 
 if TYPE_CHECKING:
     from .problem import Problem
@@ -96,11 +97,11 @@ class Estimator:
     def load(self) -> Callable[[Problem, str], Result]:
         """The function that estimates: (problem, estimand) to a Result."""
         module, function = self.where.split(":")
-        return getattr(importlib.import_module(f"estimators.{module}"), function)
+        return getattr(load(f"estimators.{module}"), function)
 
     def load_streamed(self) -> Callable[[Any, str], Result]:
         """Its namesake for studies above their row budget: ``estimators.streamed.<name>:<name>``."""
-        return getattr(importlib.import_module(f"estimators.streamed.{self.name}"), self.name)
+        return getattr(load(f"estimators.streamed.{self.name}"), self.name)
 
     def suits(self, study: Study, treatment_kind: str | None) -> bool:
         """Whether the study's roles allow it. ``treatment_kind`` is binary, continuous or None."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import Refusal
 from ..folds import md5_folds
+from ..imports import load
 from ..learned import Target, predict
 from ..problem import Problem, nuisance_key
 from ..selection_on_observables.ope import check_clip
@@ -164,7 +165,7 @@ def _spread(problem: Problem, v: np.ndarray, clip: float) -> np.ndarray:
 
     X are all covariates, whatever the modifiers: only then do the scores average to the effect where τ̂ is wrong.
     """
-    from econml.grf import RegressionForest
+    RegressionForest = load("econml.grf").RegressionForest
 
     rows, x = _rows(problem), _columns(problem, problem.study.covariates)[0]
     level = float(np.average(v**2, weights=problem.w))
@@ -197,7 +198,7 @@ def _weights(problem: Problem, rows: np.ndarray) -> np.ndarray | None:
 
 
 def _forest(problem: Problem, x: np.ndarray, r: Residuals, rows: np.ndarray, unit: float) -> Any:
-    from econml.grf import CausalForest
+    CausalForest = load("econml.grf").CausalForest
 
     forest = CausalForest(
         n_estimators=problem.own("n_estimators"), max_samples=_sample_size(len(rows)), min_samples_leaf=LEAF,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import Refusal
+from ..imports import load
 from ..problem import Problem
 from .graph import Graph
 
@@ -83,7 +84,7 @@ class Lottery:
 
 
 def _log_choose(n: Any, k: Any) -> Any:
-    from scipy.special import gammaln
+    gammaln = load("scipy.special").gammaln
 
     return gammaln(n + 1.0) - gammaln(k + 1.0) - gammaln(n - k + 1.0)
 
@@ -97,7 +98,7 @@ def lottery_of(problem: Problem, graph: Graph) -> Lottery:
         If clusters are to be the nodes and none are declared or treatment varies in one, or if units are and treatment
         never varies in any cluster.
     """
-    from scipy import sparse
+    sparse = load("scipy.sparse")
 
     kind = _kind(problem)
     node = np.arange(problem.n)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import Refusal
+from ..imports import load
 from ..problem import Problem
 
 
@@ -62,7 +63,7 @@ def graph_of(problem: Problem) -> Graph:
 
 
 def _built(problem: Problem, undirected: bool) -> Graph:
-    from scipy import sparse
+    sparse = load("scipy.sparse")
 
     source, target = _ends(problem)
     inside = (source >= 0) & (target >= 0)

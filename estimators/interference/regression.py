@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import Refusal
+from ..imports import load
 from ..linear import LinearFit, covariance, fit_ols
 from ..problem import Problem
 from .graph import Graph
@@ -109,7 +110,7 @@ def _dependent_pairs(graph: Graph, fit: LinearFit, j: int, keep: np.ndarray) -> 
 
     Leung 2020.
     """
-    from scipy import sparse
+    sparse = load("scipy.sparse")
 
     n = len(graph.degree)
     touched = (graph.named + sparse.eye_array(n, format="csr", dtype=np.int64))[np.flatnonzero(keep)]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import Refusal
+from ..imports import load
 from ..problem import Problem
 from .donors import DonorPool, Synthetic
 from .frame import label
@@ -134,7 +135,7 @@ def nested(
 
 def _searched(loss: Callable[[np.ndarray], float], start: np.ndarray, near: float) -> tuple[np.ndarray, float]:
     """Nelder and Mead's search from a wide simplex: the logs of V, and the loss."""
-    from scipy.optimize import minimize
+    minimize = load("scipy.optimize").minimize
 
     around = np.vstack([start, start + WIDTH * np.eye(len(start))])
     options = {"maxfev": STEPS, "xatol": 1e-3, "fatol": near, "adaptive": True, "initial_simplex": around}

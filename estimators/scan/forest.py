@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..imports import load
 from ..selection_on_observables.systems import FEATURES, LEAF, ROWS_A_TREE
 from .frame import Frame
 from .stream import Block
@@ -70,7 +71,7 @@ class Forest:
     def __init__(
         self, x: np.ndarray, y: np.ndarray, inside: np.ndarray, seed: int, unit: tuple[float, float] = (0.0, 1.0)
     ) -> None:
-        from sklearn.ensemble import RandomForestRegressor
+        RandomForestRegressor = load("sklearn.ensemble").RandomForestRegressor
 
         self.inside, self.y = inside, unit[0] + unit[1] * y
         rows = int(inside.sum())

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import Refusal
+from ..imports import load
 from ..moments import Moments
 
 FLEXIBLE = ("lasso", "boosting")
@@ -108,8 +109,8 @@ def _refitted(
 
 def lasso(x: np.ndarray, y: np.ndarray, w: np.ndarray, seed: int) -> Predict:
     """Lasso on standardised columns, its penalty by 5-fold cross-validation: the fitted function of rows (m, k)."""
-    from sklearn.linear_model import LassoCV
-    from sklearn.model_selection import KFold
+    LassoCV = load("sklearn.linear_model").LassoCV
+    KFold = load("sklearn.model_selection").KFold
 
     mean, spread = x.mean(axis=0), x.std(axis=0)
     spread = np.where(spread > 0, spread, 1.0)
@@ -122,7 +123,7 @@ def lasso(x: np.ndarray, y: np.ndarray, w: np.ndarray, seed: int) -> Predict:
 
 def boosting(x: np.ndarray, y: np.ndarray, w: np.ndarray, seed: int) -> Predict:
     """Histogram gradient boosting of 100 trees: the fitted function of rows (m, k)."""
-    from sklearn.ensemble import HistGradientBoostingRegressor
+    HistGradientBoostingRegressor = load("sklearn.ensemble").HistGradientBoostingRegressor
 
     model = HistGradientBoostingRegressor(
         learning_rate=0.1, max_iter=100, max_leaf_nodes=8, early_stopping=False, random_state=seed
@@ -139,7 +140,7 @@ def stopped_boosting(x: np.ndarray, y: np.ndarray, w: np.ndarray, seed: int) -> 
     Trees of at most 8 leaves, shrunk by 0.1, grow on four fifths of the rows until ten in a row have not lowered the
     squared error of the last fifth; then as many grow on all rows.
     """
-    from sklearn.ensemble import HistGradientBoostingRegressor
+    HistGradientBoostingRegressor = load("sklearn.ensemble").HistGradientBoostingRegressor
 
     # It holds gradients as float32: in standard units what they lose does not depend on the unit of y.
     centre, scale = y.mean(), y.std() or 1.0
@@ -164,7 +165,7 @@ def forest(x: np.ndarray, y: np.ndarray, w: np.ndarray, seed: int) -> Predict:
 
     The fitted function of rows (m, k). For zeros and ones it is a probability.
     """
-    from sklearn.ensemble import RandomForestRegressor
+    RandomForestRegressor = load("sklearn.ensemble").RandomForestRegressor
 
     centre, scale = y.mean(), y.std() or 1.0
     z, tried = (y - centre) / scale, []
@@ -187,8 +188,8 @@ def l1_logit(x: np.ndarray, t: np.ndarray, w: np.ndarray, seed: int) -> Predict:
 
     The probability of 1 as a function of rows (m, k).
     """
-    from sklearn.linear_model import LogisticRegressionCV
-    from sklearn.model_selection import StratifiedKFold
+    LogisticRegressionCV = load("sklearn.linear_model").LogisticRegressionCV
+    StratifiedKFold = load("sklearn.model_selection").StratifiedKFold
 
     mean, spread = x.mean(axis=0), x.std(axis=0)
     spread = np.where(spread > 0, spread, 1.0)
@@ -205,7 +206,7 @@ def l1_logit(x: np.ndarray, t: np.ndarray, w: np.ndarray, seed: int) -> Predict:
 
 def boosted_odds(x: np.ndarray, t: np.ndarray, w: np.ndarray, seed: int) -> Predict:
     """As `stopped_boosting`, of the log-odds: the probability of 1 as a function of rows (m, k)."""
-    from sklearn.ensemble import HistGradientBoostingClassifier
+    HistGradientBoostingClassifier = load("sklearn.ensemble").HistGradientBoostingClassifier
 
     model = _stopped(HistGradientBoostingClassifier, x, t.astype(int), w, seed)
     return lambda at: model.predict_proba(at)[:, 1]

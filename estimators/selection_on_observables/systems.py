@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from scipy import linalg, sparse
 
+from ..imports import load
 from ..linear import fit_ols
 
 WIDEST = 250
@@ -185,7 +186,7 @@ class Forest:
 
 def forest_arm(y: np.ndarray, x: np.ndarray, inside: np.ndarray, seed: int) -> Forest:
     """A forest of 200 trees, leaves of 5 units or more, a third of the columns tried at a split."""
-    from sklearn.ensemble import RandomForestRegressor
+    RandomForestRegressor = load("sklearn.ensemble").RandomForestRegressor
 
     n_arm = int(inside.sum())
     # scikit-learn holds x in 32 bits and takes a range below 1e-7 for a constant: no unit of measurement must matter.

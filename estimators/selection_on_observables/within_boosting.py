@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import Refusal
+from ..imports import load
 from ..panel.within import Within
 from .learners import MOST_TREES, held_out, needs_folds
 
@@ -110,7 +111,7 @@ def _when_to_stop(
 
 def _grown(z: np.ndarray, within: Within, x: np.ndarray, seed: int) -> Iterator[Any]:
     """A few trees at a time, each towards what those before have left of z within."""
-    from sklearn.ensemble import HistGradientBoostingRegressor
+    HistGradientBoostingRegressor = load("sklearn.ensemble").HistGradientBoostingRegressor
 
     left = within.residual(z)
     for _ in range(0, MOST_TREES, STEP):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..errors import Refusal
+from ..imports import load
 from ..moments import Moments
 from ..registry import BY_NAME
 from ..result import Diagnostic
@@ -139,7 +139,7 @@ def linear(problem: Streamed, estimand: str) -> Linear | None:
     """The run's estimate before its variance, solved once."""
     key = ("linear", *_run(problem, estimand))
     if key not in problem.cache:
-        module = importlib.import_module(f"estimators.streamed.{problem.estimator}")
+        module = load(f"estimators.streamed.{problem.estimator}")
         problem.cache[key] = module.linear(problem, estimand)
     return problem.cache[key]
 

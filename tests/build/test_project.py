@@ -22,7 +22,7 @@ AGAIN = ["card", "healthcare", "open_bandit", "union_wage"]
 # What a second build of the same data and code must repeat to the bit.
 NUMBERS = """
     select * exclude (seconds, estimated_at) from marts.estimates where list_contains(?, study)
-    order by study, estimator, specification, estimand, term
+    order by study, outcome, estimator, specification, estimand, term
 """
 LOG = "select position, build_id, row_hash from marts.build_log order by position"
 
