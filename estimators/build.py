@@ -34,7 +34,7 @@ from .result import (
     table,
 )
 from .scores import SCORES_SCHEMA, score_table
-from .study import Study
+from .study import Study, hash_of_block
 
 # Which function looks at a design before analysis; its rows feed the gates.
 DESIGN_CHECKS = {
@@ -342,6 +342,7 @@ def _declaration_row(name: str, block: Mapping[str, Any] | None, bad: StudyError
         **{role: None if block.get(role) is None else str(block[role]) for role in ("outcome", "treatment")},
         "engine": "duckdb",
         "is_primary": True, "seconds": 0.0, "estimated_at": _now(), "code_hash": code_hash(),
+        "spec_hash": hash_of_block(name, block),
         "diagnostics": "[]", "curves": "[]", "sensitivity": "[]",
     }  # fmt: skip
 

@@ -10,7 +10,7 @@ from typing import Any
 from . import declared_outcomes
 from .errors import StudyError
 from .registry import BY_NAME, Option
-from .study import Decision, Study
+from .study import Decision, Study, hash_of_block
 from .terms import columns_of
 
 DESIGNS = ("experiment", "observational", "iv", "rd", "panel", "synthetic_control", "its", "network")
@@ -64,7 +64,7 @@ class Declaration:
                 raise self.unknown("role", key, _KNOWN_KEYS)
         values = {"name": self.name, **self._roles(), **self._rules()}
         values["decision"] = self._decision(self.block.get("decision"), values["specifications"])
-        study = Study(**values)
+        study = Study(**values, written_hash=hash_of_block(self.name, self.block))
         self._check_roles(study)
         return study
 

@@ -125,6 +125,8 @@ class Study:
     row_budget: int = ROW_BUDGET
     options: Mapping[str, Any] = field(default_factory=dict)
     specifications: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    # SHA-256 of the block as it was written; of a study that was not declared by a block, none
+    written_hash: str | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def declare(cls, name: str, block: Mapping[str, Any] | None) -> Study:
@@ -212,12 +214,20 @@ class Study:
         return unique([n for n in names if n] + [c for term in self.terms() for c in columns_of(term)])
 
     def as_dict(self) -> dict[str, Any]:
-        """The declaration with its defaults, for `marts.studies` and the hash."""
-        return dataclasses.asdict(self)
+        """The declaration with its defaults."""
+        return {key: value for key, value in dataclasses.asdict(self).items() if key != "written_hash"}
 
     def spec_hash(self) -> str:
-        """SHA-256 of the declaration."""
-        return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True, default=str).encode()).hexdigest()
+        """SHA-256 of the declaration: of the block as written, so that a new role with a default changes no study's."""
+        return self.written_hash or hash_of_block(self.name, self.as_dict())
+
+
+def hash_of_block(name: str, block: Mapping[str, Any]) -> str:
+    """SHA-256 of a study's name and block, whatever the order of its keys; macros/marts/declared_studies.sql has the same.
+
+    The two compare what a study was estimated by with what its YAML says now.
+    """
+    return hashlib.sha256(f"{name}:{json.dumps(block, sort_keys=True, default=str)}".encode()).hexdigest()
 
 
 def _tupled(block: Mapping[str, Any]) -> dict[str, Any]:

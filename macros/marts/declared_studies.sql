@@ -18,7 +18,8 @@
             {{ cqox.number_or_null(block.get('value_per_unit')) }} as value_per_unit,
             {{ cqox.number_or_null(block.get('cost_per_unit')) }} as cost_per_unit,
             {{ 'true' if block.get('a_a_test') else 'false' }} as is_a_a_test,
-            {{ cqox.text_or_null(tojson(block)) }} as roles
+            {{ cqox.text_or_null(tojson(block)) }} as roles,
+            {{ cqox.hash_of_block(study, block) }} as declared_hash
         {{ "union all" if not loop.last }}
     {% endfor %}
 {% endmacro %}
@@ -51,6 +52,15 @@
         {{ cqox.text_or_null(direction) }} as desired_direction,
         {{ cqox.number_or_null(margin) }} as margin
 {% endmacro %}
+
+{#
+    SHA-256 of a study's name and block, as estimators/study.py hash_of_block: what its estimates were made by is compared
+    with what its YAML says now. NULL where the block holds what JSON does not.
+#}
+{% macro hash_of_block(study, block) -%}
+    {%- set written = tojson(block, sort_keys=true) -%}
+    {{- cqox.null_text() if written is none else cqox.sha256_text(cqox.text_literal(study ~ ':' ~ written)) -}}
+{%- endmacro %}
 
 {# The study block of the study's effects model. #}
 {% macro study_block(study) %}

@@ -1,24 +1,48 @@
 {#
-    Curves that figures draw and that no estimator writes, made in SQL from each study's units and scores: how outcomes are
-    distributed and what the outcome model misses (studies with scores), correlations of covariates, and paths over time.
+    Curves that figures draw and that no estimator writes, made in SQL from each study's units and scores: propensities by
+    arm, how outcomes are distributed and what the outcome model misses (studies with scores), correlations of covariates,
+    and paths over time. Each is a part by itself (macros/engine/each_study.sql).
 #}
 {% macro figure_curves() %}
-    {% set selects = [] %}
-    {% for study in var('studies') if execute %}
-        {% set block = cqox.study_block(study) %}
-        {% set units = cqox.built_table(study ~ '_units') %}
-        {% set scores = cqox.built_table(study ~ '_scores') %}
-        {% if units is not none and block.get('outcome') %}
-            {% set present = cqox.types_of_columns(units) %}
-            {% if block['outcome'] in present and not cqox.is_text(present[block['outcome']]) %}
-                {% do selects.extend(cqox.curves_of_units(study, block, units, present)) %}
-                {% if scores is not none and block.get('unit', 'unit_id') in present %}
-                    {% do selects.extend(cqox.curves_of_arms(study, block, units, scores, present)) %}
-                {% endif %}
+    {% set members = [] %}
+    {% for study in cqox.studies_of_this_build() %}
+        {% for curve, select in cqox.curves_of_study(study) %}
+            {% do members.append(cqox.part(
+                {'study': study, 'estimator': 'scores', 'specification': 'default', 'curve': curve, 'series': 'failed'},
+                select
+            )) %}
+        {% endfor %}
+    {% endfor %}
+    {{ members | join('\nunion all\n') if members else cqox.no_rows_of(cqox.curve_columns()) }}
+{% endmacro %}
+
+{# The pairs of curve and query of one study. #}
+{% macro curves_of_study(study) %}
+    {% set out = [] %}
+    {% set block = cqox.study_block(study) %}
+    {% set units = cqox.built_table(study ~ '_units') %}
+    {% set scores = cqox.built_table(study ~ '_scores') %}
+    {% if scores is not none %}
+        {% do out.append(('propensity_histogram', cqox.propensity_histogram(study, scores))) %}
+    {% endif %}
+    {% if units is not none and block.get('outcome') %}
+        {% set present = cqox.types_of_columns(units) %}
+        {% if block['outcome'] in present and not cqox.is_text(present[block['outcome']]) %}
+            {% do out.extend(cqox.curves_of_units(study, block, units, present)) %}
+            {% if scores is not none and block.get('unit', 'unit_id') in present %}
+                {% do out.extend(cqox.curves_of_arms(study, block, units, scores, present)) %}
             {% endif %}
         {% endif %}
-    {% endfor %}
-    {{ selects | join('\nunion all\n') if selects else cqox.no_curves() }}
+    {% endif %}
+    {{ return(out) }}
+{% endmacro %}
+
+{# Columns of a curve's points with their types, as no_rows_of takes them. #}
+{% macro curve_columns() %}
+    {{ return({
+        'study': 'text', 'estimator': 'text', 'specification': 'text', 'estimand': 'text', 'curve': 'text',
+        'series': 'text', 'x': 'double', 'x_label': 'text', 'y': 'double', 'conf_low': 'double', 'conf_high': 'double',
+    }) }}
 {% endmacro %}
 
 {# Name to lower-case type of each column. #}
@@ -35,12 +59,14 @@
     {% set rows = cqox.rows_of_units(block, units) %}
     {% if cqox.are_readable(block.get('covariates'), present) %}
         {% set columns = cqox.term_expressions(units, block.get('covariates') or [])[:14] %}
-        {% if columns | length > 1 %}{% do out.append(cqox.covariate_correlations(study, columns, rows)) %}{% endif %}
+        {% if columns | length > 1 %}
+            {% do out.append(('covariate_correlation', cqox.covariate_correlations(study, columns, rows))) %}
+        {% endif %}
     {% endif %}
     {% if block.get('time') in present and not cqox.is_text(present[block['time']]) %}
-        {% do out.append(cqox.outcome_paths(study, block, units, none)) %}
+        {% do out.append(('outcome_series', cqox.outcome_paths(study, block, units, none))) %}
         {% if block.get('cohort') in present and not cqox.is_text(present[block['cohort']]) %}
-            {% do out.append(cqox.outcome_paths(study, block, units, block['cohort'])) %}
+            {% do out.append(('cohort_path', cqox.outcome_paths(study, block, units, block['cohort']))) %}
         {% endif %}
     {% endif %}
     {{ return(out) }}
@@ -52,10 +78,15 @@
     {% set named = cqox.plain_covariates(block, present) %}
     {% set arms = cqox.outcomes_by_arm(block, units, scores, weight, named) %}
     {% set out = [
-        cqox.outcome_histograms(study, arms), cqox.outcome_cdf(study, arms), cqox.outcome_ks(study, arms),
-        cqox.quantile_effects(study, arms, 'ATT' if estimand == 'ATT' else 'ATE'), cqox.residual_curves(study, arms)
+        ('outcome_histogram', cqox.outcome_histograms(study, arms)),
+        ('outcome_cdf', cqox.outcome_cdf(study, arms)),
+        ('outcome_ks', cqox.outcome_ks(study, arms)),
+        ('quantile_effects', cqox.quantile_effects(study, arms, 'ATT' if estimand == 'ATT' else 'ATE')),
     ] %}
-    {% if named %}{% do out.append(cqox.outcome_by_covariate(study, arms, named)) %}{% endif %}
+    {% do out.extend(cqox.residual_curves(study, arms)) %}
+    {% if named %}
+        {% do out.append(('outcome_by_covariate', cqox.outcome_by_covariate(study, arms, named))) %}
+    {% endif %}
     {{ return(out) }}
 {% endmacro %}
 

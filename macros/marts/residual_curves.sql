@@ -2,7 +2,7 @@
     What the outcome model misses: residuals of the cross-fitted prediction in the unit's own arm. arms: see outcomes_by_arm.
     residual_quantiles: quantiles in standard deviations over those of a normal law. residual_fitted and residual_spread:
     the mean residual, and the mean of the square root of its size in standard deviations, in twenty groups by prediction;
-    series units is a sample of 300.
+    series units is a sample of 300. Pairs of curve and query.
 #}
 {% macro residual_curves(study, arms) %}
     {% set residuals %}
@@ -37,15 +37,20 @@
         ) as whole
     ) as quantiles
     {% endset %}
-    {{ cqox.plain_points(study, 'residual_quantiles', "'residuals'", 'normal', 'quantile', quantiles) }}
-    union all
-    {{ cqox.plain_points(study, 'residual_fitted', "'mean'", 'fitted', 'residual', groups) }}
-    union all
-    {{ cqox.plain_points(study, 'residual_spread', "'mean'", 'fitted', 'size', groups) }}
-    union all
-    {{ cqox.plain_points(study, 'residual_fitted', "'units'", 'fitted', 'residual', sampled) }}
-    union all
-    {{ cqox.plain_points(study, 'residual_spread', "'units'", 'fitted', 'sqrt(abs(standardised))', sampled) }}
+    {% set out = [(
+        'residual_quantiles',
+        cqox.plain_points(study, 'residual_quantiles', "'residuals'", 'normal', 'quantile', quantiles)
+    )] %}
+    {% for curve, of_groups, of_units in [
+        ('residual_fitted', 'residual', 'residual'), ('residual_spread', 'size', 'sqrt(abs(standardised))')
+    ] %}
+        {% do out.append((
+            curve,
+            cqox.plain_points(study, curve, "'mean'", 'fitted', of_groups, groups) ~ ' union all '
+            ~ cqox.plain_points(study, curve, "'units'", 'fitted', of_units, sampled)
+        )) %}
+    {% endfor %}
+    {{ return(out) }}
 {% endmacro %}
 
 {# Pairs of z and Φ(z), z from −2.8 to 2.8. #}

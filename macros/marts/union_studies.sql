@@ -16,13 +16,28 @@
     {% if not execute %}{{ return('select 1 as parsed') }}{% endif %}
     {% set selects = [] %}
     {% for relation in relations %}
-        {% if load_relation(relation) is not none %}
+        {% if cqox.has_columns(relation, columns + [time_column]) %}
             {% do selects.append(
                 'select ' ~ columns | join(', ') ~ ' from ' ~ relation ~ cqox.since_build_started(time_column)
             ) %}
         {% endif %}
     {% endfor %}
     {{ return(selects | join('\nunion all\n') if selects else none) }}
+{% endmacro %}
+
+{# Whether a table is there with these columns: one of an earlier version may lack some, and must not cost all studies. #}
+{% macro has_columns(relation, columns) %}
+    {% if load_relation(relation) is none %}{{ return(false) }}{% endif %}
+    {% set present = adapter.get_columns_in_relation(relation) | map(attribute='name') | list %}
+    {{ return(columns | reject('in', present) | list | length == 0) }}
+{% endmacro %}
+
+{# The listed studies whose effects are of this build, as a list; their other tables were read by it a moment ago. #}
+{% macro studies_of_this_build() %}
+    {% set effects = cqox.union_studies('effects', ['study'], 'estimated_at') %}
+    {% if not execute or effects is none %}{{ return([]) }}{% endif %}
+    {% set found = run_query('select distinct study from (' ~ effects ~ ') as built').columns[0].values() %}
+    {{ return(var('studies') | select('in', found) | list) }}
 {% endmacro %}
 
 {% macro since_build_started(time_column) %}

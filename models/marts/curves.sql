@@ -1,29 +1,13 @@
+-- All that figures draw. A curve that could not be computed is one row of status `failed`, with the reason.
 with
-
-effects as (
-
-    {{ effects_with('curves') }}
-
-),
 
 estimated as (
 
-    {{ entries_of('effects', 'curves', {
-        'curve': 'VARCHAR', 'series': 'VARCHAR', 'x': 'DOUBLE', 'x_label': 'VARCHAR', 'y': 'DOUBLE',
-        'conf_low': 'DOUBLE', 'conf_high': 'DOUBLE'
-    }) }}
-
-),
-
-histograms as (
-
-    {{ propensity_histograms() }}
-
-),
-
-drawn as (
-
-    {{ figure_curves() }}
+    select
+        *,
+        'drawn' as status,
+        {{ null_text() }} as status_reason
+    from {{ ref('estimator_curves') }}
 
 ),
 
@@ -31,12 +15,7 @@ final as (
 
     select * from estimated
     union all
-    -- scores carry no time: they are of this build where the effects, which hang on them, are
-    select * from histograms
-    where histograms.study in (select effects.study from effects)
-    union all
-    select * from drawn
-    where drawn.study in (select effects.study from effects)
+    select * from {{ ref('figure_curves') }}
 
 )
 

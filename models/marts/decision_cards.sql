@@ -264,7 +264,8 @@ final as (
         spec_hash,
         code_hash,
         data_hash,
-        estimated_at
+        estimated_at,
+        {{ as_text(text_literal(build_id())) }} as build_id
     from rounded
 
 )

@@ -44,6 +44,7 @@ final as (
         declared.cost_per_unit,
         declared.is_a_a_test,
         declared.roles,
+        declared.declared_hash,
         measured.n_units,
         measured.spec_hash,
         measured.data_hash,

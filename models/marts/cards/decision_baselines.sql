@@ -21,13 +21,13 @@ estimates as (
 
 curves as (
 
-    select * from {{ ref('curves') }}
+    select * from {{ ref('estimator_curves') }}
 
 ),
 
 means as (
 
-    {{ untreated_means() }}
+    select * from {{ ref('untreated_means') }}
 
 ),
 

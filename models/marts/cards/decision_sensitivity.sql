@@ -77,7 +77,7 @@ benchmarks as (
         max_by(curves.series, curves.x * curves.y) as strongest,
         max_by(curves.x, curves.x * curves.y) as share_of_treatment,
         max_by(curves.y, curves.x * curves.y) as share_of_outcome
-    from {{ ref('curves') }} as curves
+    from {{ ref('estimator_curves') }} as curves
     inner join cards
         on
             curves.study = cards.study
