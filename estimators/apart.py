@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 # How a part begins in the model's SQL: what its failed row holds, as JSON; macros/engine/each_study.sql writes it.
 MARK = re.compile(r"/\* part (\{.*?\}) \*/")
@@ -58,12 +59,16 @@ def apart(connection: Any, sql: str, empty: str) -> pa.Table:
     tables = [whole.empty_table()]
     for part in parts(sql):
         try:
-            found = _run(connection, part.sql).select(columns.names).cast(columns)
+            found = _finite(_run(connection, part.sql).select(columns.names).cast(columns))
         except Exception as error:  # whatever it is, the other parts must stand
-            tables.append(pa.Table.from_pylist([{**part.told, "status": "failed", "status_reason": reason(error)}], whole))
+            tables.append(
+                pa.Table.from_pylist([{**part.told, "status": "failed", "status_reason": reason(error)}], whole)
+            )
         else:
             drawn = pa.array(["drawn"] * found.num_rows, pa.string())
-            tables.append(pa.Table.from_arrays([*found.columns, drawn, pa.nulls(found.num_rows, pa.string())], schema=whole))
+            tables.append(
+                pa.Table.from_arrays([*found.columns, drawn, pa.nulls(found.num_rows, pa.string())], schema=whole)
+            )
     return pa.concat_tables(tables)
 
 
@@ -72,12 +77,20 @@ def reason(error: Exception) -> str:
     kind = type(error).__name__
     if kind == "OutOfMemoryException":
         return "it needs more memory than DuckDB is given: raise CQOX_MEMORY_LIMIT, or lower the study's row_budget"
-    if kind == "OutOfRangeException":
-        return "sums of its numbers are too large for a float: mend values beyond 1e150 in the columns that the study declares"
+    if kind in ("OutOfRangeException", "OverflowError"):
+        return "sums of its numbers are too large for a float: mend values beyond 1e150 in the study's columns"
     told = re.split(r"\n|LINE \d", re.sub(r"^[A-Z]\w+ Error: ", "", str(error)))[0].strip()
     if kind in ("BinderException", "ConversionException"):
         return f"a declared column does not hold numbers ({told}): cast it in staging"
     return f"{told or kind}: mend the study's columns, or report it"
+
+
+def _finite(table: pa.Table) -> pa.Table:
+    """The table, whose numbers are all finite: an average beyond the floats comes as infinity where a sum raises."""
+    for column in table.columns:
+        if pa.types.is_floating(column.type) and pc.all(pc.is_finite(column)).as_py() is False:
+            raise OverflowError
+    return table
 
 
 def _run(connection: Any, sql: str) -> pa.Table:

@@ -223,7 +223,7 @@ class Study:
 
 
 def hash_of_block(name: str, block: Mapping[str, Any]) -> str:
-    """SHA-256 of a study's name and block, whatever the order of its keys; macros/marts/declared_studies.sql has the same.
+    """SHA-256 of a study's name and block, whatever the order of its keys; `hash_of_block` in macros/marts is its like.
 
     The two compare what a study was estimated by with what its YAML says now.
     """
