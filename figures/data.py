@@ -198,7 +198,7 @@ class StudyRows:
         """The rows as figures take them: see :mod:`figures.drawable`."""
         return replace(
             self, card=drawable.card(self.card), estimates=drawable.estimates(self.estimates),
-            diagnostics=drawable.others(self.diagnostics), curves=drawable.curves(self.curves),
+            diagnostics=drawable.diagnostics(self.diagnostics), curves=drawable.curves(self.curves),
             gates=drawable.others(self.gates), sensitivity=drawable.others(self.sensitivity),
         )  # fmt: skip
 

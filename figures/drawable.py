@@ -10,18 +10,23 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+from . import words
+
 Row = dict[str, Any]
 
 # Squares of numbers beyond it have no place among the floats, and layout takes squares.
 LARGEST, SMALLEST = 1e100, 1e-100
+_LABELS = ("outcome", "outcome_unit", "effect_unit", "treatment")
+LETTERS = 60
 # Curves whose points are told by names alone (docs/tables.md).
 WITHOUT_X = frozenset({"policy_matrix", "network_edge_spillover"})
 _NAMES = ("series", "subject", "term", "specification")
 
 
 def card(row: Row) -> Row:
-    """The decision card with drawable numbers."""
-    return _whole(row)
+    """The decision card with drawable numbers, and units and names that leave room for a plot."""
+    cut = {key: words.shortened(row[key], LETTERS) for key in _LABELS if row.get(key)}
+    return {**_whole(row), **cut}
 
 
 def estimates(rows: Iterable[Row]) -> tuple[Row, ...]:
@@ -36,8 +41,13 @@ def curves(rows: Iterable[Row]) -> tuple[Row, ...]:
     return tuple(r for r in found if r["y"] is not None and (r["x"] is not None or r["curve"] in WITHOUT_X))
 
 
+def diagnostics(rows: Iterable[Row]) -> tuple[Row, ...]:
+    """Diagnostics with a drawable value."""
+    return tuple(row for row in others(rows) if row["value"] is not None)
+
+
 def others(rows: Iterable[Row]) -> tuple[Row, ...]:
-    """Diagnostics, gates and sensitivity with drawable numbers; a row without one may still say why."""
+    """Gates and sensitivity with drawable numbers; a row without one may still say why."""
     return tuple(_named(_whole(row)) for row in rows)
 
 

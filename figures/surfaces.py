@@ -184,6 +184,8 @@ def network_spillover_3d(rows: StudyRows) -> Drawing | NotDrawn:
     graph = graph_of(rows)
     if graph is None:
         return NotDrawn("no network to draw: the study declares no edges")
+    if not graph.edges:
+        return NotDrawn("no edge of the network joins two of the units that are drawn")
     runs = rows.runs("network_node_effect")
     direct = {str(p["x_label"]): p["y"] for p in points(rows, "network_node_effect", runs[0])} if runs else {}
     received = dict.fromkeys(graph.places, 0.0)

@@ -193,7 +193,7 @@ def count(n: int, one: str, many: str | None = None) -> str:
     return f"{n:,} {one if n == 1 else many or one + 's'}"
 
 
-def sentence(text: str) -> str:
-    """A text with a capital letter first and one full stop last."""
-    text = text.strip()
+def sentence(text: str | None) -> str:
+    """A text with a capital letter first and one full stop last; nothing of None."""
+    text = (text or "").strip()
     return (text[:1].upper() + text[1:]).rstrip(".") + "." if text else text

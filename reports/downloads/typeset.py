@@ -97,9 +97,9 @@ def _estimate(row: dict[str, Any]) -> dict[str, Any]:
     name = words.run(row["estimator"], row["estimand"], row["specification"])
     if row["estimate"] is None:
         reason = words.shortened(f"{filters.plain(row['status'])}: {row.get('status_reason') or 'no reason'}", 95)
-        return {"name": name, "primary": row["is_primary"], "reason": reason}
+        return {"name": name, "primary": bool(row["is_primary"]), "reason": reason}
     return {
-        "name": name, "primary": row["is_primary"], "effect": filters.row_estimate(row),
+        "name": name, "primary": bool(row["is_primary"]), "effect": filters.row_estimate(row),
         "interval": filters.row_interval(row), "p": filters.p_short(row["p_value"]),
     }  # fmt: skip
 
