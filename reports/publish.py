@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 
-from figures.data import Row, WarehouseError, connect, currency, declaration, first_line, study_names
+from figures.data import Row, WarehouseError, connect, currency, declaration, first_line, study_names, unreadable
 from figures.names import shown, stem
 from figures.registry import CATALOGUE
 
@@ -92,8 +92,15 @@ def write(order: Order) -> int:
     SiteError, OSError
         Where the folder cannot be written. The old site stands.
     """
-    started = time.perf_counter()
     pages = load_pages(order.pages)
+    try:
+        return _write(order, pages)
+    except duckdb.Error as error:
+        raise unreadable(order.warehouse, error) from None
+
+
+def _write(order: Order, pages: list[Page]) -> int:
+    started = time.perf_counter()
     with connect(order.warehouse) as connection, beside(order.out) as site:
         known = study_names(connection)
         unknown = [name for name in order.studies if name not in known]
