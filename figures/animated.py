@@ -285,7 +285,7 @@ def healthcare_trajectory(rows: StudyRows) -> Film | NotDrawn:
 
     def told(i: int) -> str:
         count = shown(i, len(observed))
-        now, after = observed[count - 1], count - before
+        now, after = observed[count - 1], min(count - before, len(without))
         gap = f", {words.number(now['y'] - without[after - 1]['y'], sign=True)} {rows.unit}" if after > 0 else ""
         return f"{time} {now['x']:g}{gap}"
 

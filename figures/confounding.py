@@ -132,7 +132,8 @@ def rosenbaum_bounds(rows: StudyRows) -> Drawing | NotDrawn:
     top.set_ylabel("largest one-sided\np-value")
     top.grid(axis="y", color=RULE)
     for points in effects.values():
-        low.fill_between([p["x"] for p in points], [p["conf_low"] for p in points], [p["conf_high"] for p in points],
+        held = [p for p in points if p["conf_low"] is not None]
+        low.fill_between([p["x"] for p in held], [p["conf_low"] for p in held], [p["conf_high"] for p in held],
                          color=SKY, alpha=0.45, linewidth=0)  # fmt: skip
         low.plot([p["x"] for p in points], [p["y"] for p in points], color=MUTED, linewidth=1.2)
     low.axhline(0, color=INK, linewidth=1)

@@ -166,7 +166,8 @@ def transport_shift(rows: StudyRows) -> Drawing | NotDrawn:
     if not runs:
         return NotDrawn("no transport: the study declares no target sample")
     run = runs[0]
-    raw, weighted = metric(rows, "covariate_shift", run), metric(rows, "covariate_shift_weighted", run)
+    raw = metric(rows, "covariate_shift", run)
+    weighted = {name: v for name, v in metric(rows, "covariate_shift_weighted", run).items() if name in raw}
     names = sorted(raw, key=lambda c: abs(raw[c]))
     figure = canvas(1.4 + 0.33 * len(names))
     axes = figure.add_subplot()

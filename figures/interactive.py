@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
@@ -13,8 +14,14 @@ from . import words
 from .data import Row, StudyRows
 from .designs import event_study as drawn_event_study
 from .overview import estimator_forest as drawn_forest
+from .policy import content_security
 from .style import BLUE, GREEN, INK, MUTED, RULE, VERMILLION, ZONE, Drawing, NotDrawn
 
+_STYLE = (
+    "body{font-family:system-ui,sans-serif;max-width:60rem;margin:1rem auto;padding:0 1rem}"
+    "h1{font-size:1.4rem}h2{font-size:1.05rem}"
+)
+_SCRIPT = re.compile(r"<script[^>]*>(.*?)</script>", re.DOTALL)
 _CONFIG = {"displaylogo": False, "responsive": True, "scrollZoom": False}
 
 
@@ -28,37 +35,49 @@ def script() -> str:
 
 def div(name: str, rows: StudyRows) -> str | NotDrawn:
     """One figure as a piece of HTML without plotly.js; the same text for the same rows."""
-    figure = FIGURES[name](rows)
+    failure = rows.failure([name])
+    figure = NotDrawn(failure) if failure else FIGURES[name](rows.for_figures)
     if isinstance(figure, NotDrawn):
         return figure
     from plotly.io import to_html
 
-    return str(to_html(figure, include_plotlyjs=False, full_html=False, div_id=f"plotly-{rows.name}-{name}",
+    return str(to_html(figure, include_plotlyjs=False, full_html=False, div_id=f"plotly-{rows.stem}-{name}",
                        config=_CONFIG))  # fmt: skip
 
 
-def page(title: str, pieces: Mapping[str, str]) -> str:
-    """A whole page with plotly.js once and each figure under its heading."""
+def page(title: str, pieces: Mapping[str, str], library: str = "") -> str:
+    """A whole page with plotly.js once and each figure under its heading.
+
+    Parameters
+    ----------
+    library : str
+        Path of plotly.js from the page; the page holds it itself without.
+    """
     body = "\n".join(f"<section><h2>{html.escape(head)}</h2>{piece}</section>" for head, piece in pieces.items())
+    held = () if library else (script(),)
+    policy = content_security(_STYLE, "", *held, *_SCRIPT.findall(body), beside=bool(library))
+    source = f'<script src="{html.escape(library)}"></script>' if library else f"<script>{script()}</script>"
     return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{html.escape(policy)}">'
+        f"<title>{html.escape(title)}</title>"
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        "<style>body{font-family:system-ui,sans-serif;max-width:60rem;margin:1rem auto;padding:0 1rem}"
-        "h1{font-size:1.4rem}h2{font-size:1.05rem}</style>"
-        f"<script>{script()}</script></head>\n<body><main><h1>{html.escape(title)}</h1>\n{body}\n</main></body></html>\n"
+        f"<style>{_STYLE}</style>"
+        f'{source}</head>\n<body><main><h1 dir="auto">{html.escape(title)}</h1>\n{body}\n</main></body></html>\n'
     )
 
 
-def study_page(rows: StudyRows) -> str | NotDrawn:
-    """All figures of a study to point at, on one page."""
+def study_page(rows: StudyRows, library: str = "") -> str | NotDrawn:
+    """All figures of a study to point at, on one page; ``library`` as :func:`page` takes it."""
     pieces: dict[str, str] = {}
     for name in FIGURES:
-        piece, still = div(name, rows), _STILL[name](rows)
+        piece = div(name, rows)
+        still = _STILL[name](rows.for_figures) if isinstance(piece, str) else piece
         if isinstance(piece, str) and isinstance(still, Drawing):
             pieces[still.title] = piece
     if not pieces:
         return NotDrawn("no rows for a figure to point at")
-    return page(str(rows.card.get("question") or rows.name), pieces)
+    return page(rows.title, pieces, library)
 
 
 def _figure(traces: list[dict[str, Any]], layout: dict[str, Any]) -> Any:
@@ -80,6 +99,8 @@ def event_study(rows: StudyRows) -> Any:
     series = rows.curve("event_study", runs[0])
     kinds = (("simultaneous", MUTED, 1.5), ("pointwise", BLUE, 5))
     traces = [_bars(series[name], name, colour, width, rows.unit) for name, colour, width in kinds if name in series]
+    if not traces:
+        return NotDrawn("the event-study curve has no points with intervals")
     shapes = [
         {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 0, "y1": 0, "line": {"color": INK, "width": 1}},
         {"type": "line", "yref": "paper", "x0": -0.5, "x1": -0.5, "y0": 0, "y1": 1,
@@ -89,7 +110,7 @@ def event_study(rows: StudyRows) -> Any:
             "yanchor": "top", "font": {"color": MUTED}}  # fmt: skip
     return _figure(traces, {
         "xaxis": {"title": {"text": "periods since treatment"}, "dtick": 1, "zeroline": False},
-        "yaxis": {"title": {"text": f"effect on {rows.outcome}"}, "gridcolor": RULE, "zeroline": False},
+        "yaxis": {"title": {"text": f"effect on {html.escape(rows.outcome)}"}, "gridcolor": RULE, "zeroline": False},
         "shapes": shapes, "annotations": [note], "height": 430,
     })  # fmt: skip
 
@@ -103,10 +124,14 @@ def _bars(points: list[Row], name: str, colour: str, width: float, unit: str) ->
         "error_y": {"type": "data", "symmetric": False, "array": [p["conf_high"] - p["y"] for p in held],
                     "arrayminus": [p["y"] - p["conf_low"] for p in held], "color": colour, "thickness": width,
                     "width": 0},
-        "text": [f"period {p['x']:+g}<br>{words.effect(p['y'], p['conf_low'], p['conf_high'], unit)}<br>{name}"
-                 for p in held],
+        "text": [_period(p, name, unit) for p in held],
         "hovertemplate": "%{text}<extra></extra>",
     }  # fmt: skip
+
+
+def _period(point: Row, name: str, unit: str) -> str:
+    told = words.effect(point["y"], point["conf_low"], point["conf_high"], unit)
+    return f"period {point['x']:+g}<br>{html.escape(told)}<br>{name}"
 
 
 def estimator_forest(rows: StudyRows) -> Any:
@@ -114,7 +139,9 @@ def estimator_forest(rows: StudyRows) -> Any:
     found = [r for r in rows.estimates if r["term"] == "overall" and r["estimate"] is not None]
     if not found:
         return NotDrawn("no estimates: the study gave no effects")
-    found = sorted(found, key=lambda r: (not r["is_primary"], r["estimand"], r["estimator"], r["specification"]))
+    found = sorted(
+        found, key=lambda r: (not r["is_primary"], *(r[k] or "" for k in ("estimand", "estimator", "specification")))
+    )
     names = [_label(r) for r in found]
     groups = {"primary": BLUE, "naive": MUTED, "others": INK}
     traces = []
@@ -136,14 +163,15 @@ def estimator_forest(rows: StudyRows) -> Any:
              "line": {"color": GREEN, "width": 1.5, "dash": "dash"}},
         ]  # fmt: skip
     return _figure(traces, {
-        "xaxis": {"title": {"text": f"effect ({rows.unit}); green: ship"}, "gridcolor": RULE, "zeroline": False},
+        "xaxis": {"title": {"text": f"effect ({html.escape(rows.unit)}); green: ship"}, "gridcolor": RULE,
+                  "zeroline": False},
         "yaxis": {"categoryorder": "array", "categoryarray": names[::-1], "automargin": True, "ticks": ""},
         "shapes": shapes, "height": 140 + 30 * len(found),
     })  # fmt: skip
 
 
 def _label(row: Row) -> str:
-    return words.on_axes(row["estimator"], row["estimand"], row["specification"])
+    return html.escape(words.on_axes(row["estimator"], row["estimand"], row["specification"]))
 
 
 def _group(row: Row) -> str:
@@ -169,7 +197,7 @@ def _forest_trace(chosen: list[tuple[Row, str]], group: str, colour: str, unit: 
 def _hover(row: Row, name: str, unit: str) -> str:
     told = words.effect(row["estimate"], row["conf_low"], row["conf_high"], unit)
     units = words.count(row["n_units"], "unit") if row.get("n_units") else ""
-    lines = (f"<b>{html.escape(name)}</b>", html.escape(told), words.p_value(row.get("p_value")), units)
+    lines = (f"<b>{name}</b>", html.escape(told), words.p_value(row.get("p_value")), units)
     return "<br>".join(line for line in lines if line)
 
 

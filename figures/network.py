@@ -205,8 +205,10 @@ def _best(cells: dict[tuple[str, str], Row], rows: StudyRows, most: float) -> st
     pair = cells.get(("treat_all", "treat_none"))
     if pair is None:
         return f"Policies differ in value by up to {words.unit(unit, words.number(most))}"
-    low, high = (pair["conf_low"], pair["conf_high"]) if not less else (-pair["conf_high"], -pair["conf_low"])
     told = words.effect(pair["y"], pair["conf_low"], pair["conf_high"], unit)
+    if pair["conf_low"] is None or pair["conf_high"] is None:
+        return f"Treating all against nobody: {told} a unit, without an interval"
+    low, high = (pair["conf_low"], pair["conf_high"]) if not less else (-pair["conf_high"], -pair["conf_low"])
     if low > 0:
         return f"Treating all beats treating nobody by {told} a unit"
     if high < 0:

@@ -48,7 +48,7 @@ def estimator_forest(rows: StudyRows) -> Drawing | NotDrawn:
     axes.xaxis.set_major_formatter(lambda value, _: words.declared(round(value, 10)))
     label = f"effect on {rows.card.get('outcome') or 'the outcome'} ({rows.unit})"
     bounded = any(row["conf_low"] is not None for row in estimated)
-    axes.set_xlabel(label + (", with 95 % interval" if bounded else ""))
+    axes.set_xlabel(wrapped(label + (", with 95 % interval" if bounded else ""), 100))
     axes.grid(axis="x", color=RULE)
     return Drawing(figure, _forest_title(rows, found), _forest_caption(rows, found))
 

@@ -40,9 +40,9 @@ def scores(rows: StudyRows) -> dict[str, float | None]:
 def _speed(rows: StudyRows) -> float | None:
     keys = ("estimator", "specification", "estimand")
     for row in rows.estimates:
-        same = all(row[k] == rows.card.get(k) for k in keys)
-        if same and row.get("seconds") and row.get("n_units"):
-            return min(max(math.log10(row["n_units"] / row["seconds"]) / 6, 0.0), 1.0)
+        units, seconds = row.get("n_units") or 0, row.get("seconds") or 0
+        if all(row[k] == rows.card.get(k) for k in keys) and units > 0 and seconds > 0:
+            return min(max(math.log10(units / seconds) / 6, 0.0), 1.0)
     return None
 
 

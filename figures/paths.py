@@ -80,7 +80,10 @@ def _ends(values: list[float]) -> str:
 
 
 def _slope(points: list[Row]) -> float:
-    return float(np.polyfit([p["x"] for p in points], [p["y"] for p in points], 1)[0])
+    """Of the least-squares line; points at one place have none, which is zero."""
+    x, y = (np.array([p[k] for p in points]) for k in ("x", "y"))
+    spread = float(np.sum((x - x.mean()) ** 2))
+    return float(np.sum((x - x.mean()) * y)) / spread if spread > 0 else 0.0
 
 
 def timeseries_panel(rows: StudyRows) -> Drawing | NotDrawn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -343,7 +344,21 @@ CATALOGUE = (
 BY_NAME = {entry.name: entry for entry in CATALOGUE}
 
 
+_NAME = re.compile(r"[a-z][a-z0-9_]+")
+
+
+def curves_of(entry: Entry) -> list[str]:
+    """The curves that a figure reads, as ``reads`` names them."""
+    parts = [part.strip() for part in entry.reads.split(";")]
+    told = " ".join(part.removeprefix("curves ") for part in parts if part.startswith("curves "))
+    return [word for word in _NAME.findall(told) if word != "or"]
+
+
 def draw(name: str, rows: StudyRows) -> Drawing | NotDrawn:
-    """One figure of one study, or why it is not drawn."""
+    """One figure of one study, or why it is not drawn: also where a curve that it reads could not be computed."""
+    entry = BY_NAME[name]
+    failure = rows.failure(curves_of(entry))
+    if failure is not None:
+        return NotDrawn(failure)
     with look():
-        return BY_NAME[name].function(rows)
+        return entry.function(rows.for_figures)

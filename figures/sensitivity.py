@@ -114,8 +114,9 @@ def _evalue_runs(rows: StudyRows) -> list[tuple[str, str, str]]:
     """Runs with an E-value, of the primary's estimand where it has any, else of the commonest."""
     keys = ("estimator", "specification", "estimand")
     found = dict.fromkeys(
-        tuple(r[k] for k in keys) for r in rows.sensitivity if r["method"] == "e_value" and r["value"] is not None
-    )
+        tuple(r[k] for k in keys) for r in rows.sensitivity
+        if r["method"] == "e_value" and r["value"] is not None and r["subject"] in _NAMES
+    )  # fmt: skip
     estimands = [run[2] for run in found]
     if not estimands:
         return []
@@ -127,12 +128,14 @@ def _evalue_runs(rows: StudyRows) -> list[tuple[str, str, str]]:
 
 
 def _magnitude_title(found: dict, primary: tuple, estimand: str) -> str:
-    points = [v["point"] for v in found.values() if v.get("point")]
     if primary in found and found[primary].get("point"):
         point, bound = found[primary]["point"], found[primary].get("bound")
         start = f"Explaining the primary estimate away takes a hidden confounder of risk ratio {point:.2f}"
         if bound is not None and bound <= 1:
             return f"{start}; its interval holds no effect without one"
         return start if bound is None else f"{start}, its interval {bound:.2f}"
+    points = [v["point"] for v in found.values() if v.get("point")]
+    if not points:
+        return f"What a hidden confounder would need to explain intervals of the {estimand} away"
     ends = dict.fromkeys(f"{v:.2f}" for v in (min(points), max(points)))
     return f"Explaining the {estimand} away takes a hidden confounder of risk ratio {' to '.join(ends)}"

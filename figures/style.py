@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import textwrap
+import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -134,6 +135,9 @@ def _saved(drawing: Drawing, salt: str, titled: bool, write: Callable[[Figure, i
         title.set_in_layout(titled)
         if titled:
             figure.set_size_inches(width, height + _TITLE_LINE * len(lines))
-        write(figure, buffer)
+        with warnings.catch_warnings():
+            # The text stays text in an SVG, and the reader's own typefaces know more alphabets than Matplotlib's.
+            warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from font")
+            write(figure, buffer)
         figure.set_size_inches(width, height)
     return buffer.getvalue()

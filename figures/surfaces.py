@@ -38,9 +38,11 @@ def landscape(rows: StudyRows) -> Landscape | NotDrawn:
     if not runs:
         return NotDrawn("no effects over two covariates: no causal forest ran with two of them")
     series = rows.curve("cate_landscape", runs[0])
-    levels = sorted((float(name.split("=")[-1]), name) for name in series)
-    first = next(iter(series.values()))
-    x_name, y_name = str(first[0]["x_label"]), next(iter(series)).split("=")[0]
+    levels = sorted((level, name) for name in series if (level := _level(name)) is not None)
+    if not levels:
+        return NotDrawn("the effects over two covariates name no level of the second")
+    first = series[levels[0][1]]
+    x_name, y_name = str(first[0]["x_label"]), levels[0][1].split("=")[0]
     if x_name.removesuffix("^2") == y_name.removesuffix("^2"):
         return NotDrawn(f"{x_name} and {y_name} are one covariate: there is no surface over them")
     xs = np.array([p["x"] for p in first])
@@ -53,6 +55,14 @@ def landscape(rows: StudyRows) -> Landscape | NotDrawn:
     sheets = bool(np.isfinite(low).all() and np.isfinite(high).all())
     return Landscape(x_name, y_name, xs, np.array([v for v, _ in levels]), z, low if sheets else None,
                      high if sheets else None)  # fmt: skip
+
+
+def _level(series: str) -> float | None:
+    """The number in ``age=35``."""
+    try:
+        return float(series.rpartition("=")[2])
+    except ValueError:
+        return None
 
 
 def causal_surface_3d(rows: StudyRows) -> Drawing | NotDrawn:
@@ -174,6 +184,8 @@ def network_spillover_3d(rows: StudyRows) -> Drawing | NotDrawn:
     graph = graph_of(rows)
     if graph is None:
         return NotDrawn("no network to draw: the study declares no edges")
+    if not graph.edges:
+        return NotDrawn("no edge of the network joins two of the units that are drawn")
     runs = rows.runs("network_node_effect")
     direct = {str(p["x_label"]): p["y"] for p in points(rows, "network_node_effect", runs[0])} if runs else {}
     received = dict.fromkeys(graph.places, 0.0)

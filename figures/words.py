@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from estimators.registry import BY_NAME
 
+_LARGEST = 1e15  # whole numbers beyond it are no longer exact, nor read by anybody
 MINUS = "\N{MINUS SIGN}"
 
 # Short enough for an axis; everything else takes the catalogue's title.
@@ -63,7 +64,7 @@ ESTIMANDS = {
 def decimals_for(values: Sequence[float | None], spread: float | None = None) -> int:
     """How many decimals to print: two digits of the spread (three where it begins with 1), or three of the value."""
     sizes = [abs(v) for v in values if v is not None and math.isfinite(v) and v != 0]
-    scale = spread or (max(sizes) if sizes else 1.0)
+    scale = spread if spread and math.isfinite(spread) else (max(sizes) if sizes else 1.0)
     magnitude = math.floor(math.log10(abs(scale)))
     digits = 2 if spread and abs(spread) >= 2 * 10.0**magnitude else 3
     return min(max(digits - 1 - magnitude, 0), 10)
@@ -72,13 +73,13 @@ def decimals_for(values: Sequence[float | None], spread: float | None = None) ->
 def number(value: float | None, decimals: int | None = None, *, sign: bool = False) -> str:
     """A number with thousands separators and a true minus; three significant digits unless told.
 
-    None is a dash; a size below 0.0001 takes a power of ten.
+    None is a dash; a size below 0.0001 or from 10^15 takes a power of ten.
     """
     if value is None or not math.isfinite(value):
         return "–"
     if decimals is None and value == 0:
         return "0"
-    if decimals is None and abs(value) < 1e-4:
+    if (decimals is None and abs(value) < 1e-4) or abs(value) >= _LARGEST:
         return f"{value:.1e}".replace("-", MINUS)
     places = decimals_for([value]) if decimals is None else decimals
     text = f"{abs(value):,.{places}f}"
@@ -94,7 +95,7 @@ def declared(value: float) -> str:
 
 def percent(share: float | None, decimals: int = 0) -> str:
     """A share as a percentage that never rounds to 0 or 100 unless it is."""
-    if share is None:
+    if share is None or not math.isfinite(share):
         return "–"
     rounded = f"{100 * share:.{decimals}f}"
     step = 10**-decimals
@@ -107,7 +108,7 @@ def percent(share: float | None, decimals: int = 0) -> str:
 
 def p_value(p: float | None) -> str:
     """A p-value as ``p = 0.017`` or ``p < 0.001``."""
-    if p is None:
+    if p is None or math.isnan(p):
         return "no p-value"
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}" if p < 0.1 else f"p = {p:.2f}"
 
@@ -119,7 +120,8 @@ def unit(text: str | None, amount: str = "") -> str:
 
 def spread_of(low: float | None, high: float | None) -> float | None:
     """Half the width of an interval, or None."""
-    return (high - low) / 2 if low is not None and high is not None and high > low else None
+    half = (high - low) / 2 if low is not None and high is not None and high > low else None
+    return half if half is not None and math.isfinite(half) else None
 
 
 def effect(value: float | None, low: float | None, high: float | None, outcome_unit: str | None) -> str:
@@ -191,7 +193,7 @@ def count(n: int, one: str, many: str | None = None) -> str:
     return f"{n:,} {one if n == 1 else many or one + 's'}"
 
 
-def sentence(text: str) -> str:
-    """A text with a capital letter first and one full stop last."""
-    text = text.strip()
+def sentence(text: str | None) -> str:
+    """A text with a capital letter first and one full stop last; nothing of None."""
+    text = (text or "").strip()
     return (text[:1].upper() + text[1:]).rstrip(".") + "." if text else text

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import sys
 from pathlib import Path
 
 from figures.data import WarehouseError
 
 from . import pages, publish
+from .beside import SiteError
 from .downloads import schema as published
 from .fences import PageError
 from .validate import problems
@@ -22,9 +24,29 @@ def main(arguments: list[str] | None = None) -> int:
     run = {"validate": validate, "init": init, "schema": schema}.get(given[0] if given else "")
     try:
         return run(given[1:]) if run else render(given)
-    except (WarehouseError, PageError) as error:
-        print(f"reports: {error}", file=sys.stderr)
-        return 2
+    except (WarehouseError, PageError, SiteError) as error:
+        return told(str(error))
+    except OSError as error:
+        return told(of_the_disk(error))
+    except KeyboardInterrupt:
+        told("stopped; the report that was there stands")
+        return 130
+
+
+def told(reason: str) -> int:
+    """Say on the console why nothing was written; the exit code of that."""
+    print(f"reports: {reason}", file=sys.stderr)
+    return 2
+
+
+def of_the_disk(error: OSError) -> str:
+    """What the system says of a file, as one sentence with the mend."""
+    where = f" ({error.filename})" if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk is full{where}: free some space and run again; the report that was there stands"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY, errno.EXDEV):
+        return f"the folder cannot be written{where}: name another with --out, one whose parent is writable too"
+    return f"{error.strerror or error}{where}: mend the path or name another folder with --out"
 
 
 def render(arguments: list[str]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from functools import cache
@@ -16,6 +17,8 @@ from figures.animated import Film, gif
 from figures.data import Row, StudyRows
 from figures.registry import CATALOGUE, Entry, draw
 from figures.style import Drawing, NotDrawn, svg
+
+from .beside import is_of_the_disk
 
 ROOT = Path(__file__).resolve().parents[1]
 # They differ from build to build and no figure reads them.
@@ -84,7 +87,8 @@ def rows_hash(rows: StudyRows, without: Iterable[str] = TIMES) -> str:
     """SHA-256 over every row of a study, columns in order of name, without the columns told."""
     left_out = set(without)
     found = hashlib.sha256(code_hash().encode())
-    tables = ((rows.study,), (rows.card,), rows.estimates, rows.diagnostics, rows.curves, rows.gates, rows.sensitivity)
+    tables = ((rows.study,), (rows.card,), rows.estimates, rows.other_estimates, rows.diagnostics,
+              rows.curves, rows.failed_curves, rows.gates, rows.sensitivity)  # fmt: skip
     for table in tables:
         lines = sorted(repr(sorted((k, v) for k, v in row.items() if k not in left_out)) for row in table)
         found.update("\n".join(lines).encode() + b"\0\0")
@@ -93,14 +97,12 @@ def rows_hash(rows: StudyRows, without: Iterable[str] = TIMES) -> str:
 
 def figures(rows: StudyRows, site: Path) -> Drawn:
     """The study's figures in ``site/figures/<study>``, drawn anew only where its rows or the code differ."""
-    folder = site / "figures" / rows.name
+    folder = site / "figures" / rows.stem
     key = rows_hash(rows)
     kept = _kept(rows.name, folder / MANIFEST, key, site)
     if kept is not None:
         return kept
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.iterdir():
-        old.unlink()
+    fresh(folder)
     shown: list[Shown] = []
     absent: list[Absent] = []
     for entry in CATALOGUE:
@@ -108,8 +110,8 @@ def figures(rows: StudyRows, site: Path) -> Drawn:
         (shown if isinstance(one, Shown) else absent).append(one)  # type: ignore[arg-type]
     try:
         shown = _to_point_at(rows, folder, shown)
-    except Exception as error:  # told on the page and by the command's exit code
-        absent.append(Absent("interactive", f"its code failed: {type(error).__name__}: {error}", failed=True))
+    except Exception as error:
+        absent.append(Absent("interactive", broken(error), failed=True))
     drawn = Drawn(rows.name, tuple(shown), tuple(absent))
     if not drawn.failed:
         held = {"key": key, "shown": [asdict(one) for one in shown], "absent": [asdict(one) for one in absent]}
@@ -128,32 +130,45 @@ def _kept(study: str, path: Path, key: str, site: Path) -> Drawn | None:
     return Drawn(study, shown, absent, unchanged=True) if held["key"] == key and whole else None
 
 
+def fresh(folder: Path) -> None:
+    """An empty folder: what was there may be linked from the site that readers see, and is not written into."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def broken(error: Exception) -> str:
+    """What is told of a part whose code failed, on the page and on the console; an error of the disk is raised."""
+    if is_of_the_disk(error):
+        raise error
+    return f"its code failed: {type(error).__name__}: {error}"
+
+
 def _one(entry: Entry, rows: StudyRows, folder: Path) -> Shown | Absent:
     """Draw one figure and write its file; a figure whose code breaks does not take the others along."""
     try:
         drawn: Any = draw(entry.name, rows)
         if isinstance(drawn, NotDrawn):
             return Absent(entry.name, drawn.reason)
-        file, live = _written(drawn, entry.name, rows.name, folder)
-    except Exception as error:  # told on the page and by the command's exit code
-        return Absent(entry.name, f"its code failed: {type(error).__name__}: {error}", failed=True)
+        file, live = _written(drawn, entry.name, rows, folder)
+    except Exception as error:
+        return Absent(entry.name, broken(error), failed=True)
     return Shown(rows.name, entry.name, entry.family, drawn.title, entry.guide, drawn.caption, entry.reads, file, live)
 
 
-def _written(drawn: Drawing, name: str, study: str, folder: Path) -> tuple[str, str]:
+def _written(drawn: Drawing, name: str, rows: StudyRows, folder: Path) -> tuple[str, str]:
     """Paths of the still picture and, where it moves, of the film."""
     path = folder / f"{name}.svg"
-    path.write_text(svg(drawn, f"{study}.{name}", titled=False), encoding="utf-8")
+    path.write_text(svg(drawn, f"{rows.name}.{name}", titled=False), encoding="utf-8")
     live = ""
     if isinstance(drawn, Film):
         (folder / f"{name}.gif").write_bytes(gif(drawn))
-        live = f"figures/{study}/{name}.gif"
-    return f"figures/{study}/{path.name}", live
+        live = f"figures/{rows.stem}/{name}.gif"
+    return f"figures/{rows.stem}/{path.name}", live
 
 
 def _to_point_at(rows: StudyRows, folder: Path, shown: list[Shown]) -> list[Shown]:
     """The figures, with the way to the study's interactive page where there is one; plotly.js lies beside, once."""
-    page = interactive.study_page(rows)
+    page = interactive.study_page(rows, "../plotly.js")
     if isinstance(page, NotDrawn):
         return shown
     library = folder.parent / "plotly.js"
@@ -161,8 +176,7 @@ def _to_point_at(rows: StudyRows, folder: Path, shown: list[Shown]) -> list[Show
         mine = library.with_name(f"plotly.{os.getpid()}.js")
         mine.write_text(interactive.script(), encoding="utf-8")
         mine.replace(library)
-    whole = page.replace(f"<script>{interactive.script()}</script>", '<script src="../plotly.js"></script>', 1)
     path = folder / "interactive.html"
-    path.write_text(whole, encoding="utf-8")
-    live = f"figures/{rows.name}/{path.name}"
+    path.write_text(page, encoding="utf-8")
+    live = f"figures/{rows.stem}/{path.name}"
     return [replace(one, live=live) if one.name in interactive.FIGURES else one for one in shown]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from estimators.registry import NAIVE
-from figures import words
+from figures import names, words
 from figures.data import Row
+from figures.drawable import LARGEST
 
 DECISIONS = {
     "ship": "Ship",
@@ -149,13 +151,15 @@ class Strip:
 
 
 def strip(card: Mapping[str, Any]) -> Strip | None:
-    """The strip of one decision card; None without an estimate."""
+    """The strip of one decision card; None without an estimate, or where a number is too large to be drawn."""
     if card.get("estimate") is None:
         return None
     less = card.get("desired_direction") == "less"
     least = card.get("minimum_effect") or 0.0
     edge = -least if less else least
     held = [v for v in (card["estimate"], card.get("conf_low"), card.get("conf_high"), edge, 0.0) if v is not None]
+    if not all(math.isfinite(v) and abs(v) <= LARGEST for v in held):
+        return None
     width = (max(held) - min(held)) or 1.0
     start, whole = min(held) - 0.12 * width, 1.24 * width
 
@@ -250,8 +254,10 @@ FILTERS = {
     "sentence": words.sentence,
     "share": share,
     "shortened": words.shortened,
+    "shown": names.shown,
     "specification": words.specification,
     "stamp": stamp,
+    "stem": names.stem,
     "strip": strip,
     "told": told,
 }

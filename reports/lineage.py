@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,8 +78,12 @@ def of(connection: duckdb.DuckDBPyConnection, studies: list[str], manifest: Path
 def _graph(manifest: Path | None) -> Graph:
     if manifest is None or not manifest.is_file():
         return Graph()
-    held = json.loads(manifest.read_text(encoding="utf-8"))
-    return Graph(held["nodes"], held["sources"])
+    try:
+        held = json.loads(manifest.read_text(encoding="utf-8"))
+        return Graph(held["nodes"], held["sources"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        print(f"lineage: {manifest} cannot be read ({error!r}): it ends at the declared columns", file=sys.stderr)
+        return Graph()
 
 
 def _study(graph: Graph, study: str, declared: Row) -> Lineage:
@@ -100,7 +105,7 @@ def columns(roles: Any) -> list[tuple[str, str]]:
         return []
     found: dict[tuple[str, str], None] = {}
     for role in ROLES:
-        value = (declared or {}).get(role)
+        value = declared.get(role) if isinstance(declared, dict) else None
         if role == "guardrails" and isinstance(value, dict):
             value = list(value)
         for one in value if isinstance(value, list) else [value]:

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from figures.names import stem
+
 from .fences import PageError
 
 HERE = Path(__file__).parent
@@ -64,10 +66,17 @@ class Page:
     body: str
 
     def file(self, study: str = "") -> str:
-        """Name of the HTML file; the page ``study`` is named as the study."""
+        """Name of the HTML file; the page ``study`` is named as the study, as :func:`figures.names.stem` has it."""
         if not self.each_study:
             return f"{self.name}.html"
-        return f"{study}.html" if self.name == "study" else f"{study}_{self.name}.html"
+        return f"{stem(study)}.html" if self.name == "study" else f"{stem(study)}_{self.name}.html"
+
+
+# They stand where a study's results are not to be shown, and where a page could not be written.
+NOT_CURRENT = Page(
+    "study", "{{ declared.question or study | shown }}", "", 99, True, '{% include "not_current.html" %}'
+)
+FAILED = Page("page", "Not written", "", 99, False, '{% include "failed.html" %}')
 
 
 def read(name: str, source: str) -> Page:

@@ -1,44 +1,36 @@
-"""Writes the whole site: figures and downloads of the studies in parallel processes, then the pages."""
+"""Writes the whole site beside the one that stands: figures and downloads of the studies, then the pages."""
 
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
 import sys
 import time
-from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from figures.data import WarehouseError, connect, load, study_names
+from figures.data import Row, WarehouseError, connect, currency, declaration, first_line, study_names, unreadable
+from figures.names import shown, stem
 from figures.registry import CATALOGUE
 
-from . import downloads, lineage
-from .drawing import Drawn, figures
+from . import lineage, making
+from .beside import LISTING, beside, is_of_the_disk, link, put
+from .drawing import Drawn
 from .fences import PageError
-from .pages import Page
+from .making import Made
+from .pages import FAILED, NOT_CURRENT, Page
 from .pages import load as load_pages
 from .render import document
 
-LISTING = "site.json"
+STATEMENT = "not_current.txt"
+# Folders with one folder a study.
+FOLDERS = ("figures", "downloads")
 
 
 @dataclass(frozen=True)
-class Made:
-    """What one process made of one study."""
-
-    drawn: Drawn
-    files: tuple[downloads.Download, ...]
-    problems: tuple[str, ...]
-    seconds: float
-
-
-@dataclass
 class Order:
     """What to write, from which warehouse, and where."""
 
@@ -51,13 +43,45 @@ class Order:
     with_downloads: bool = True
 
 
+@dataclass
+class Run:
+    """What a run knows of its studies.
+
+    Attributes
+    ----------
+    site : Path
+        The folder that is written; readers still see the old one.
+    not_current : dict of str to str
+        Studies of this run that have no results to show, and why.
+    made : dict of str to Made
+        The others.
+    earlier : dict of str to str
+        Pages kept from an earlier run, with the study of each.
+    current : list of str
+        Studies of the warehouse with results to show, of this run or not.
+    """
+
+    order: Order
+    site: Path
+    not_current: dict[str, str]
+    made: dict[str, Made] = field(default_factory=dict)
+    earlier: dict[str, str] = field(default_factory=dict)
+    current: list[str] = field(default_factory=list)
+    failed: int = 0
+
+    @property
+    def studies(self) -> list[str]:
+        """Every study of this run."""
+        return sorted([*self.not_current, *self.made])
+
+
 def write(order: Order) -> int:
     """Write the site; a line a study and a page. A part that fails is told, and the others are written.
 
     Returns
     -------
     int
-        How many parts failed.
+        How many parts failed, with the studies that are not current.
 
     Raises
     ------
@@ -65,136 +89,159 @@ def write(order: Order) -> int:
         Where the warehouse cannot be read, or a study is not in it.
     PageError
         Where a page's front matter cannot be read.
+    SiteError, OSError
+        Where the folder cannot be written. The old site stands.
     """
-    started = time.perf_counter()
     pages = load_pages(order.pages)
-    with connect(order.warehouse) as connection:
-        known = study_names(connection)
-    unknown = [name for name in order.studies if name not in known]
-    if unknown:
-        raise WarehouseError(f"no study named {', '.join(unknown)}. The warehouse has: {', '.join(known)}")
-    studies = [name for name in known if not order.studies or name in order.studies]
-    order.out.mkdir(parents=True, exist_ok=True)
-    made, failed = _make(order, studies)
-    written, broken = _pages(order, pages, studies, made)
-    if not order.studies:
-        _forget(order.out, written)
-    print(f"{order.out / 'index.html'}: {len(written)} pages in {time.perf_counter() - started:.0f} s")
-    return failed + broken
+    try:
+        return _write(order, pages)
+    except duckdb.Error as error:
+        raise unreadable(order.warehouse, error) from None
 
 
-def make_study(warehouse: Path, out: Path, study: str, with_downloads: bool = True) -> Made:
-    """The figures and downloads of one study; runs in a process of its own."""
+def _write(order: Order, pages: list[Page]) -> int:
     started = time.perf_counter()
-    with connect(warehouse) as connection:
-        rows = load(connection, study)
-    drawn = figures(rows, out)
-    problems = [f"figure {one.name}: {one.reason}" for one in drawn.failed]
-    files: tuple[downloads.Download, ...] = ()
-    if with_downloads:
-        try:
-            files = downloads.write(rows, out, drawn)
-        except Exception as error:  # the page stands without its downloads, and the exit code tells
-            problems.append(f"downloads: {type(error).__name__}: {error}")
-    return Made(drawn, files, tuple(problems), time.perf_counter() - started)
+    with connect(order.warehouse) as connection, beside(order.out) as site:
+        known = study_names(connection)
+        unknown = [name for name in order.studies if name not in known]
+        if unknown:
+            raise WarehouseError(f"no study named {', '.join(unknown)}. The warehouse has: {', '.join(known)}")
+        told = currency(connection)
+        wanted = {name: why for name, why in told.items() if name in (order.studies or known)}
+        run = Run(order, site, {name: why for name, why in wanted.items() if why is not None})
+        run.current = [name for name, why in told.items() if why is None]
+        asked = [name for name in run.current if name in wanted]
+        _keep(run, asked)
+        _make(run, asked)
+        _state(run)
+        written = _pages(connection, run, pages)
+    print(f"{order.out / 'index.html'}: {written} pages in {time.perf_counter() - started:.0f} s")
+    return run.failed + len(run.not_current)
 
 
-def _make(order: Order, studies: list[str]) -> tuple[dict[str, Made], int]:
-    made: dict[str, Made] = {}
-    failed = 0
-    for place, (study, one) in enumerate(_each(order, studies), 1):
-        if isinstance(one, Made):
-            made[study] = one
-            failed += len(one.problems)
-            told = "unchanged" if one.drawn.unchanged else f"{one.seconds:.1f} s"
-            print(f"figures {place}/{len(studies)} {study}: {len(one.drawn.shown)} drawn, {told}", flush=True)
-            for problem in one.problems:
-                print(f"{study}: {problem}", file=sys.stderr)
-        else:
-            failed += 1
-            made[study] = Made(Drawn(study, (), ()), (), (), 0.0)
-            print(f"{study}: figures failed, {type(one).__name__}: {one}", file=sys.stderr)
-    return made, failed
-
-
-def _each(order: Order, studies: list[str]) -> Iterator[tuple[str, Made | Exception]]:
-    """Each study when it is done: in this process where one worker is enough, else in as many as there are cores."""
-    workers = min(order.workers or len(os.sched_getaffinity(0)), len(studies))
-    if workers <= 1:
-        for study in studies:
-            try:
-                yield study, make_study(order.warehouse, order.out, study, order.with_downloads)
-            except Exception as error:
-                yield study, error
+def _keep(run: Run, current: list[str]) -> None:
+    """Take from the old site what may still stand: drawings to compare, pages not asked for, files of others."""
+    old, new = run.order.out, run.site
+    if not old.is_dir():
         return
-    # Spawned, not forked: a process that holds DuckDB's threads must not be copied.
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        running: dict[Future[Made], str] = {
-            pool.submit(make_study, order.warehouse, order.out, study, order.with_downloads): study for study in studies
-        }
-        for done in as_completed(running):
-            error = done.exception()
-            yield running[done], error if isinstance(error, Exception) else done.result()
+    pages = _listed(old)
+    for child in old.iterdir():
+        if child.name not in (*pages, *FOLDERS, LISTING):
+            link(child, new / child.name)
+    of_this_run = {stem(study) for study in (*current, *run.not_current)}
+    keep_all = bool(run.order.studies)
+    for folder in FOLDERS:
+        for child in (old / folder).iterdir() if (old / folder).is_dir() else ():
+            is_drawn = child.name in {stem(study) for study in current}
+            if is_drawn or child.is_file() or (keep_all and child.name not in of_this_run):
+                link(child, new / folder / child.name)
+    if keep_all:
+        run.earlier = {file: study for file, study in pages.items() if study and stem(study) not in of_this_run}
 
 
-def _pages(order: Order, pages: list[Page], studies: list[str], made: dict[str, Made]) -> tuple[list[str], int]:
-    """Write every page; their file names, and how many failed."""
-    taken = [page.name for page in pages if not page.each_study and page.name in studies]
-    if taken:
-        raise PageError(f"a page and a study are both named {', '.join(taken)}: rename the page")
-    written: list[str] = []
-    failed = 0
-    with connect(order.warehouse) as connection:
-        context = _context(connection, order, pages, studies, made)
-        for page in pages:
-            for study in studies if page.each_study else [""]:
-                name = page.file(study)
-                try:
-                    html = _one(connection, page, study, context, made, order.out)
-                except Exception as error:  # one page that breaks must not take the others along
-                    failed += 1
-                    kind = "" if isinstance(error, PageError) else f"{type(error).__name__}: "
-                    print(f"{name}: failed, {kind}{error}", file=sys.stderr)
-                    continue
-                (order.out / name).write_text(html, encoding="utf-8")
-                written.append(name)
-                print(f"{name}: {len(html.encode()) / 1024:.0f} KB")
-    return written, failed
+def _listed(site: Path) -> dict[str, str]:
+    """The pages of a site that is there, with the study of each; empty for the pages beside the studies'."""
+    try:
+        held = json.loads((site / LISTING).read_text(encoding="utf-8"))
+        return {str(file): str(study) for file, study in held["pages"].items() if Path(str(file)).name == file}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # an earlier version's, or none
+        own = {page.file() for page in load_pages() if not page.each_study}
+        return {path.name: "" if path.name in own else path.stem for path in site.glob("*.html")}
 
 
-def _context(
-    connection: duckdb.DuckDBPyConnection, order: Order, pages: list[Page], studies: list[str], made: dict[str, Made]
-) -> dict[str, Any]:
-    """What every page knows."""
-    shown = {entry.name: [one for study in studies for one in made[study].drawn.shown if one.name == entry.name]
+def _make(run: Run, studies: list[str]) -> None:
+    """The figures and downloads of every current study."""
+    task = making.task(run.order.warehouse, run.site, run.order.with_downloads)
+    for place, (study, one) in enumerate(making.each(task, studies, run.order.workers), 1):
+        if isinstance(one, Exception):
+            one = Made(Drawn(study, (), ()), problems=(f"figures and downloads: {type(one).__name__}: {one}",))
+        run.made[study] = one
+        run.failed += len(one.problems)
+        told = "unchanged" if one.drawn.unchanged else f"{one.seconds:.1f} s"
+        print(f"figures {place}/{len(studies)} {shown(study)}: {len(one.drawn.shown)} drawn, {told}", flush=True)
+        for problem in one.problems:
+            print(f"{shown(study)}: {problem}", file=sys.stderr)
+
+
+def _state(run: Run) -> None:
+    """Say of each study that is not current that it is not, where its downloads would be."""
+    for study, reason in run.not_current.items():
+        told = f"{shown(study)}: not current: {reason}"
+        print(told, file=sys.stderr)
+        if run.order.with_downloads:
+            folder = run.site / "downloads" / stem(study)
+            folder.mkdir(parents=True, exist_ok=True)
+            put(folder / STATEMENT, f"{told}\n")
+
+
+def _pages(connection: duckdb.DuckDBPyConnection, run: Run, pages: list[Page]) -> int:
+    """Write every page, and how many they are; one that fails says so in its place."""
+    context = _context(connection, run, pages)
+    written: dict[str, str] = {}
+    # The studies' own pages first: a further page that would take the name of one is the one that fails.
+    for page in sorted(pages, key=lambda one: (not one.each_study, one.name != "study", one.name)):
+        for study in run.studies if page.each_study else [""]:
+            name = page.file(study)
+            if name in written:
+                run.failed += 1
+                print(f"{page.name}.md: failed, another page is {name}: rename it", file=sys.stderr)
+                continue
+            known = {**context, **(_of_study(connection, run, study) if page.each_study else {})}
+            shown_page = replace(NOT_CURRENT, name=page.name) if study in run.not_current else page
+            html = _one(connection, run, shown_page, name, known)
+            put(run.site / name, html)
+            written[name] = study
+            print(f"{name}: {len(html.encode()) / 1024:.0f} KB")
+    for file in run.earlier.keys() - written.keys():
+        link(run.order.out / file, run.site / file)
+    put(run.site / LISTING, json.dumps({"pages": {**run.earlier, **written}}, indent=1, ensure_ascii=False))
+    return len(written)
+
+
+def _one(connection: duckdb.DuckDBPyConnection, run: Run, page: Page, name: str, known: Mapping[str, Any]) -> str:
+    """A page as HTML, or one in its place that says why there is none."""
+    try:
+        return document(connection, page, known, run.site)
+    except Exception as error:  # one page that breaks must not take the others along
+        if is_of_the_disk(error):
+            raise
+        kind = "" if isinstance(error, PageError) else f"{type(error).__name__}: "
+        run.failed += 1
+        print(f"{name}: failed, {kind}{error}", file=sys.stderr)
+        told = {**known, "failed": f"{kind}{first_line(error)}"}
+        return document(connection, replace(FAILED, name=page.name), told, run.site)
+
+
+def _context(connection: duckdb.DuckDBPyConnection, run: Run, pages: list[Page]) -> dict[str, Any]:
+    """What every page knows; ``studies`` are those with results to show."""
+    current = sorted(run.made)
+    drawn = {entry.name: [one for study in current for one in run.made[study].drawn.shown if one.name == entry.name]
              for entry in CATALOGUE}  # fmt: skip
     return {
         "pages": [page for page in pages if page.nav and not page.each_study],
-        "studies": studies,
-        "gallery": [{"entry": entry, "shown": shown[entry.name]} for entry in CATALOGUE],
-        "lineage": lineage.of(connection, studies, order.manifest),
+        "studies": current,
+        "current": run.current,
+        "gallery": [{"entry": entry, "shown": drawn[entry.name]} for entry in CATALOGUE],
+        "lineage": lineage.of(connection, current, run.order.manifest),
+        "not_current": [{**_declared(connection, study), "reason": why} for study, why in run.not_current.items()],
+        "earlier": sorted(set(run.earlier.values())),
+        "troubled": {study for study in current if run.made[study].problems},
     }
 
 
-def _one(
-    connection: duckdb.DuckDBPyConnection, page: Page, study: str, context: dict[str, Any], made: dict[str, Made],
-    site: Path,
-) -> str:  # fmt: skip
-    known = dict(context)
-    if page.each_study:
-        one = made[study]
-        known |= {"study": study, "figures": one.drawn.shown, "absent": one.drawn.absent, "downloads": one.files}
-    return document(connection, page, known, site)
-
-
-def _forget(out: Path, written: list[str]) -> None:
-    """Take away the pages that an earlier run wrote and this one did not: of studies that are no more."""
-    path = out / LISTING
+def _declared(connection: duckdb.DuckDBPyConnection, study: str) -> Row:
     try:
-        before = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        before = []
-    for name in set(before) - set(written):
-        if Path(name).name == name and name.endswith(".html"):
-            (out / name).unlink(missing_ok=True)
-    path.write_text(json.dumps(written, indent=1), encoding="utf-8")
+        return declaration(connection, study)
+    except duckdb.Error:  # the reason that it is not current matters more
+        return {"study": study}
+
+
+def _of_study(connection: duckdb.DuckDBPyConnection, run: Run, study: str) -> dict[str, Any]:
+    """What the pages of one study know besides."""
+    if study in run.not_current:
+        return {"study": study, "declared": _declared(connection, study), "reason": run.not_current[study]}
+    one = run.made[study]
+    return {
+        "study": study, "figures": one.drawn.shown, "absent": one.drawn.absent, "downloads": one.files,
+        "problems": one.problems,
+    }  # fmt: skip

@@ -13,19 +13,32 @@ import duckdb
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 from markupsafe import Markup
 
+from figures.names import shown
+from figures.policy import content_security
+
 from . import queries
 from .drawing import Shown
 from .fences import PageError, parse, to_html
 from .filters import FILTERS, GLOBALS
 from .inline import inline
 from .pages import Page, read
-from .policy import content_security
 
 HERE = Path(__file__).parent
 # What a page may say besides its own queries; docs/reports.md tells what each is.
-WORDS = ("page", "pages", "studies", "gallery", "lineage", "shown_sql", "table", "picture")
+WORDS = ("page", "pages", "studies", "gallery", "lineage", "not_current", "current", "earlier", "troubled",
+         "shown_sql", "table", "picture")  # fmt: skip
 _BOX = re.compile(r'viewBox="0 0 ([\d.]+) ([\d.]+)"')
-STUDY_WORDS = ("study", "figures", "absent", "downloads")
+STUDY_WORDS = ("study", "figures", "absent", "downloads", "problems")
+# What a page knows of these where nobody tells: nothing.
+NONE_TOLD: dict[str, Any] = {
+    "pages": [],
+    "studies": [],
+    "current": [],
+    "not_current": [],
+    "earlier": [],
+    "troubled": (),
+    "problems": (),
+}
 # The first figures of a page are part of it; further or larger ones stay files, which the browser draws when they are
 # scrolled to: so a page of fifty figures loads as fast as one of ten.
 INLINE_BYTES, PAGE_BYTES = 120_000, 350_000
@@ -59,7 +72,7 @@ def document(
     page = read("page", source) if isinstance(source, str) else source
     jinja = environment()
     text, fences = parse(page.body)
-    known: dict[str, Any] = {"page": page, "pages": [], "studies": [], **context}
+    known: dict[str, Any] = {"page": page, **NONE_TOLD, **context}
     statements: dict[str, str] = {}
     try:
         for fence in fences:
@@ -116,7 +129,7 @@ def _whole(jinja: Environment, body: str, title: str, known: Mapping[str, Any]) 
     style, script = (
         (HERE / "templates" / name).read_text(encoding="utf-8").strip() for name in ("style.css", "site.js")
     )
-    return jinja.get_template("base.html").render(**{
+    return shown(jinja.get_template("base.html").render(**{
         **known, "body": Markup(body), "title": Markup(title), "style": Markup(style), "script": Markup(script),
         "policy": content_security(style, script),
-    })  # fmt: skip
+    }))  # fmt: skip

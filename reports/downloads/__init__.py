@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from figures.data import StudyRows
 
-from ..drawing import Drawn, rows_hash
+from ..beside import put
+from ..drawing import Drawn, broken, fresh, rows_hash
 from . import document, latex, schema, slides, tables, typeset
 
 MANIFEST = "made.json"
@@ -26,48 +28,83 @@ class Download:
     table: bool = False
 
 
-def write(rows: StudyRows, site: Path, drawn: Drawn) -> tuple[Download, ...]:
-    """The study's files in ``site/downloads/<study>``; left alone where neither rows nor code have changed."""
-    folder = site / "downloads" / rows.name
+@dataclass(frozen=True)
+class Lost:
+    """A download that could not be written, and why."""
+
+    name: str
+    reason: str
+
+
+def write(rows: StudyRows, site: Path, drawn: Drawn) -> tuple[tuple[Download, ...], tuple[Lost, ...]]:
+    """The study's files in ``site/downloads/<study>``, and those that could not be made.
+
+    They are left alone where neither rows nor code have changed.
+
+    Raises
+    ------
+    OSError
+        Where the disk takes nothing more.
+    """
+    folder = site / "downloads" / rows.stem
     key = rows_hash(rows, without=())
     kept = _kept(folder, key, site)
     if kept is not None:
-        return kept
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.iterdir():
-        old.unlink()
-    (site / "downloads" / SCHEMA.name).write_text(SCHEMA.read_text(encoding="utf-8"), encoding="utf-8")
-    pdf, pages = typeset.card(rows, _picture(drawn, site, rows.card.get("estimator")))
-    _save(folder / "card.pdf", pdf)
-    _save(folder / "card.png", pages[0])
-    _save(folder / "card.pptx", slides.deck(rows))
-    _save(folder / "card.json", document.text(rows).encode())
-    _save(folder / "tables.tex", latex.tables(rows).encode())
-    written = tables.write(rows, folder)
-    found = (*_named(rows.name), *(_rows(rows.name, path) for path in written))
-    held = {"key": key, "files": [asdict(one) for one in found]}
-    (folder / MANIFEST).write_text(json.dumps(held, indent=1, ensure_ascii=False), encoding="utf-8")
-    return found
+        return kept, ()
+    fresh(folder)
+    put(site / "downloads" / SCHEMA.name, SCHEMA.read_text(encoding="utf-8"))
+    base = f"downloads/{rows.stem}"
+    found: list[Download] = []
+    lost: list[Lost] = []
+    for name, make in _makers(rows, site, drawn).items():
+        try:
+            for file, content in make():
+                (folder / file).write_bytes(content)
+                found.append(_named(file, base, len(content)))
+        except Exception as error:  # one file that breaks must not take the others along
+            lost.append(Lost(name, broken(error)))
+    found.append(Download("Schema of the JSON", f"downloads/{SCHEMA.name}", "JSON Schema"))
+    if not lost:
+        held = {"key": key, "files": [asdict(one) for one in found]}
+        put(folder / MANIFEST, json.dumps(held, indent=1, ensure_ascii=False))
+    return tuple(found), tuple(lost)
 
 
-def _named(study: str) -> list[Download]:
-    base = f"downloads/{study}"
-    return [
-        Download("Card as PDF", f"{base}/card.pdf", "two pages"),
-        Download("Card as picture", f"{base}/card.png", "PNG"),
-        Download("Slides", f"{base}/card.pptx", "PowerPoint"),
-        Download("LaTeX tables", f"{base}/tables.tex", "estimates and gates, booktabs"),
-        Download("Card as JSON", f"{base}/card.json", "for programs"),
-        Download("Schema of the JSON", f"downloads/{SCHEMA.name}", "JSON Schema"),
-    ]
+Files = Iterator[tuple[str, bytes]]
 
 
-def _rows(study: str, path: Path) -> Download:
-    return Download(path.name, f"downloads/{study}/{path.name}", f"{max(1, path.stat().st_size // 1024):,} KB", True)
+def _makers(rows: StudyRows, site: Path, drawn: Drawn) -> dict[str, Callable[[], Files]]:
+    """What makes each download; a name and a call that gives its files."""
+
+    def paper() -> Files:
+        pdf, pages = typeset.card(rows, _picture(drawn, site, rows.card.get("estimator")))
+        yield "card.pdf", pdf
+        yield "card.png", pages[0]
+
+    def table(name: str) -> Callable[[], Files]:
+        return lambda: tables.files(name, rows)
+
+    return {
+        "card.pdf and card.png": paper,
+        "card.pptx": lambda: iter([("card.pptx", slides.deck(rows))]),
+        "tables.tex": lambda: iter([("tables.tex", latex.tables(rows).encode())]),
+        "card.json": lambda: iter([("card.json", document.text(rows).encode())]),
+        **{f"rows of {name}": table(name) for name in tables.NAMES},
+    }
 
 
-def _save(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
+_CARDS = {
+    "card.pdf": ("Card as PDF", "two pages"), "card.png": ("Card as picture", "PNG"),
+    "card.pptx": ("Slides", "PowerPoint"), "tables.tex": ("LaTeX tables", "estimates and gates, booktabs"),
+    "card.json": ("Card as JSON", "for programs"),
+}  # fmt: skip
+
+
+def _named(file: str, base: str, size: int) -> Download:
+    if file in _CARDS:
+        label, told = _CARDS[file]
+        return Download(label, f"{base}/{file}", told)
+    return Download(file, f"{base}/{file}", f"{max(1, size // 1024):,} KB", True)
 
 
 # What fits the rest of the card's first page: the first of them that is wide enough.

@@ -11,7 +11,9 @@ from .facts import estimates, verdict, worst_gates
 _SPECIAL = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{",
             "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}",
             ">": r"\textgreater{}", words.MINUS: r"$-$", "–": "--", "²": r"\textsuperscript{2}", "…": r"\dots{}",
-            "\n": " "}  # fmt: skip
+            "\n": " ", "\r": " ", "\t": " ",
+            # the line break before a cell would take a bracket or a star for its argument
+            "[": "{[}", "]": "{]}", "*": "{*}"}  # fmt: skip
 
 
 def escaped(text: object) -> str:
@@ -25,13 +27,13 @@ def tables(rows: StudyRows) -> str:
     unit = f" in {rows.unit}" if rows.unit else ""
     outcome = card.get("outcome") or "the outcome"
     parts = [
-        f"% {' '.join(rows.name.split())}: written by python -m reports; needs \\usepackage{{booktabs}}",
+        f"% {rows.stem}: written by python -m reports; needs \\usepackage{{booktabs}}",
         _table(
-            f"Effects on {outcome}{unit}, with 95 % intervals", f"tab:{rows.name}-estimates", "llrrr",
+            f"Effects on {outcome}{unit}, with 95 % intervals", f"tab:{rows.stem}-estimates", "llrrr",
             ("Method", "Estimand", "Effect", "95 % interval", "p"), _estimates(rows),
         ),
         _table(
-            "Gates: the worst check of each", f"tab:{rows.name}-gates", "llrrl",
+            "Gates: the worst check of each", f"tab:{rows.stem}-gates", "llrrl",
             ("Gate", "For", "Value", "Limit", "Verdict"), _gates(rows),
         ),
     ]  # fmt: skip

@@ -24,6 +24,9 @@ INK, MUTED, PAPER = RGBColor(0x1C, 0x23, 0x2E), RGBColor(0x5A, 0x64, 0x72), RGBC
 COLOURS = {"ship": "00634A", "do_not_ship": "9A3412", "extend": "6F5200", "cannot_answer": "454F5C"}
 LEFT, WIDE = Inches(0.7), Inches(11.9)
 LINES = 10
+_LONGEST = 255
+# What a title and a table's cell hold before they run over what stands below.
+TITLE, CELL = 180, 110
 WHEN = datetime.datetime(2000, 1, 1)
 
 
@@ -43,8 +46,13 @@ def deck(rows: StudyRows) -> bytes:
 
 def _properties(shown: Any, rows: StudyRows) -> None:
     core = shown.core_properties
-    core.title, core.author, core.last_modified_by = rows.card.get("question") or rows.name, "CQOx", "CQOx"
+    core.title, core.author, core.last_modified_by = _property(rows.title), "CQOx", "CQOx"
     core.created = core.modified = WHEN
+
+
+def _property(text: str) -> str:
+    """A text that a core property takes: at most 255 letters, which all of these formats share with their viewers."""
+    return words.shortened(text, _LONGEST)
 
 
 def _slide(shown: Any, title: str, size: int = 28) -> Any:
@@ -74,10 +82,11 @@ def _box(slide: Any, top: float, height: float, text: str, size: float, **look: 
 
 def _decision(shown: Any, rows: StudyRows) -> None:
     card = rows.card
-    slide = _slide(shown, card.get("question") or rows.name, 32)
+    slide = _slide(shown, words.shortened(rows.title, TITLE), 32)
     code = card.get("decision") or "cannot_answer"
     colour = RGBColor.from_string(COLOURS.get(code, COLOURS["cannot_answer"]))
-    _box(slide, 1.6, 0.4, f"{filters.design(card.get('design'))} · {card.get('population') or ''}", 14, colour=MUTED)
+    whom = words.shortened(card["population"], CELL) if card.get("population") else ""
+    _box(slide, 1.6, 0.4, f"{filters.design(card.get('design'))} · {whom}", 14, colour=MUTED)
     badge = slide.shapes.add_shape(MSO_SHAPE.ROUNDED_RECTANGLE, LEFT, Inches(2.2), Inches(3.4), Inches(0.75))
     badge.fill.solid()
     badge.fill.fore_color.rgb = colour
@@ -149,7 +158,7 @@ def _grounds(shown: Any, rows: StudyRows) -> None:
 
 def _estimates(shown: Any, rows: StudyRows) -> None:
     every = estimates(rows)
-    slide = _slide(shown, f"Every estimate{f', in {rows.unit}' if rows.unit else ''}")
+    slide = _slide(shown, f"Every estimate{f', in {words.shortened(rows.unit, 60)}' if rows.unit else ''}")
     lines = []
     for row in every[:LINES]:
         name = words.run(row["estimator"], row["estimand"], row["specification"])
@@ -185,7 +194,7 @@ def _table(
             cell = table.cell(y, x)
             cell.fill.solid()
             cell.fill.fore_color.rgb = PAPER if y == 0 else RGBColor(255, 255, 255)
-            _say(cell.text_frame, text, 12, bold=y == 0)
+            _say(cell.text_frame, words.shortened(text, CELL) if text else "", 12, bold=y == 0)
     if whole > len(lines):
         _box(slide, 6.9, 0.3, f"and {whole - len(lines)} more in the report", 11, colour=MUTED)
 

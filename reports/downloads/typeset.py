@@ -12,6 +12,7 @@ import typst
 
 from figures import words
 from figures.data import StudyRows
+from figures.names import shown
 
 from .. import filters
 from .facts import estimates, facts, further, verdict, worst_gates
@@ -20,6 +21,7 @@ TEMPLATE = Path(__file__).resolve().parents[1] / "templates" / "card.typ"
 # The figures' own typeface comes with Matplotlib; Typst brings the text's.
 FONTS = str(Path(matplotlib.get_data_path()) / "fonts" / "ttf")
 PAGES = 2
+QUESTION = 400  # letters of a question that leave room for an answer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,9 +57,9 @@ def content(rows: StudyRows, forest: tuple[str, str] | None, fit: Fit = FITS[0])
     bar = filters.strip(card)
     every, gates = estimates(rows), worst_gates(rows, of_primary_first=True)
     return {
-        "study": rows.name,
+        "study": shown(rows.name),
         "design": filters.design(card.get("design")),
-        "question": card.get("question") or rows.name,
+        "question": words.shortened(rows.title, QUESTION),
         "population": words.sentence(card.get("population") or ""),
         "code": card.get("decision") or "cannot_answer",
         "decision": filters.decision(card.get("decision") or "cannot_answer"),
@@ -95,9 +97,9 @@ def _estimate(row: dict[str, Any]) -> dict[str, Any]:
     name = words.run(row["estimator"], row["estimand"], row["specification"])
     if row["estimate"] is None:
         reason = words.shortened(f"{filters.plain(row['status'])}: {row.get('status_reason') or 'no reason'}", 95)
-        return {"name": name, "primary": row["is_primary"], "reason": reason}
+        return {"name": name, "primary": bool(row["is_primary"]), "reason": reason}
     return {
-        "name": name, "primary": row["is_primary"], "effect": filters.row_estimate(row),
+        "name": name, "primary": bool(row["is_primary"]), "effect": filters.row_estimate(row),
         "interval": filters.row_interval(row), "p": filters.p_short(row["p_value"]),
     }  # fmt: skip
 

@@ -61,6 +61,13 @@ COVARIATES = ("age", "education", "black", "hispanic", "married", "nodegree", "r
 
 Row = dict[str, Any]
 
+# Every study that has a card is current.
+CURRENCY = """
+create view marts.currency as
+select study, true as is_current, null::text as reason, spec_hash, code_hash, data_hash, estimated_at
+from marts.decision_cards
+"""
+
 # study, question, design, population, outcome, unit, treatment, extra roles, units, minimum effect, direction
 STUDIES = (
     ("nsw", "Does job training raise earnings in 1978?", "experiment", "men in the NSW programme", "re78", "USD",
@@ -88,6 +95,7 @@ def build(path: Path) -> Path:
         for table, columns in TABLES.items():
             con.execute(f"create table marts.{table} ({columns})")
             insert(con, table, ROWS[table]())
+        con.execute(CURRENCY)
     return path
 
 

@@ -123,7 +123,7 @@ def test_a_warehouse_without_marts_names_the_tables(tmp_path: Path) -> None:
 def test_a_file_of_another_kind_is_told(tmp_path: Path) -> None:
     path = tmp_path / "text.duckdb"
     path.write_text("not a database, but long enough to be read as one\n" * 200)
-    with pytest.raises(WarehouseError, match="cannot be opened as a DuckDB file"):
+    with pytest.raises(WarehouseError, match="cannot be read as a DuckDB file"):
         connect(path)
 
 

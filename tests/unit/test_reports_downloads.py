@@ -18,7 +18,7 @@ from pptx import Presentation
 from unit import figures_fixture
 
 from figures.data import StudyRows, connect, load
-from reports import downloads, publish
+from reports import downloads, making
 from reports.downloads import document, facts, latex, schema, slides, tables, typeset
 from reports.drawing import Drawn, figures, rows_hash
 
@@ -35,12 +35,12 @@ def studies(warehouse: Path) -> dict[str, StudyRows]:
 
 
 @pytest.fixture(scope="module")
-def written(warehouse: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, publish.Made]:
+def written(warehouse: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, making.Made]:
     site = tmp_path_factory.mktemp("site")
-    return site, publish.make_study(warehouse, site, "nsw")
+    return site, making.make_study(making.task(warehouse, site), "nsw")
 
 
-def test_every_file_is_there_and_named(written: tuple[Path, publish.Made]) -> None:
+def test_every_file_is_there_and_named(written: tuple[Path, making.Made]) -> None:
     site, made = written
     assert made.problems == ()
     names = [Path(one.file).name for one in made.files]
@@ -52,21 +52,21 @@ def test_every_file_is_there_and_named(written: tuple[Path, publish.Made]) -> No
     assert (site / "downloads/nsw/card.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_unchanged_studies_are_not_made_again(warehouse: Path, written: tuple[Path, publish.Made]) -> None:
+def test_unchanged_studies_are_not_made_again(warehouse: Path, written: tuple[Path, making.Made]) -> None:
     site, made = written
     times = {path: path.stat().st_mtime_ns for path in site.rglob("*.*")}
-    again = publish.make_study(warehouse, site, "nsw")
+    again = making.make_study(making.task(warehouse, site), "nsw")
     assert again.drawn.unchanged
     assert (again.files, again.drawn.shown, again.drawn.absent) == (made.files, made.drawn.shown, made.drawn.absent)
     assert times == {path: path.stat().st_mtime_ns for path in site.rglob("*.*")}
 
 
-def test_a_missing_file_is_made_again(warehouse: Path, written: tuple[Path, publish.Made]) -> None:
+def test_a_missing_file_is_made_again(warehouse: Path, written: tuple[Path, making.Made]) -> None:
     site, made = written
     lost = site / made.drawn.shown[0].file
     content = lost.read_bytes()
     lost.unlink()
-    assert not publish.make_study(warehouse, site, "nsw").drawn.unchanged
+    assert not making.make_study(making.task(warehouse, site), "nsw").drawn.unchanged
     assert lost.read_bytes() == content
 
 
@@ -84,7 +84,7 @@ def test_the_hash_is_of_the_rows_and_not_of_the_times(studies: dict[str, StudyRo
     assert rows_hash(later, without=()) != rows_hash(rows, without=())
 
 
-def test_figures_to_point_at_share_one_library(written: tuple[Path, publish.Made]) -> None:
+def test_figures_to_point_at_share_one_library(written: tuple[Path, making.Made]) -> None:
     site, made = written
     live = {one.name: one.live for one in made.drawn.shown if one.live.endswith(".html")}
     assert live["estimator_forest"] == "figures/nsw/interactive.html"
@@ -122,15 +122,15 @@ def test_the_json_is_as_its_schema_says(studies: dict[str, StudyRows], study: st
     assert len(given["gates"]) == len(studies[study].gates)
 
 
-def test_other_outcomes_are_taken_along(studies: dict[str, StudyRows], tmp_path: Path) -> None:
+def test_other_outcomes_are_taken_along(studies: dict[str, StudyRows]) -> None:
     rows = studies["nhefs"]
     assert [row["outcome"] for row in rows.other_estimates] == ["died"]
     assert "died" not in [row["outcome"] for row in rows.estimates]
     given = json.loads(document.text(rows))
     assert given["card"]["other_outcomes"] == [{"outcome": "died", "role": "guardrail", "verdict": "held"}]
     assert [row["outcome_role"] for row in given["estimates"]].count("guardrail") == 1
-    tables.write(rows, tmp_path)
-    assert (tmp_path / "estimates.csv").read_text().count('"died"') == 1
+    written = dict(tables.files("estimates", rows))
+    assert written["estimates.csv"].decode().count('"died"') == 1
     assert dict(facts.further(rows))["Guardrails"] == "'died': held. A rise of more than 0.05 is ruled out."
     told = dict(facts.further(rows))["Secondary outcomes"]
     assert told == "'systolic': too imprecise to tell which way it goes. 'pulse': clear of zero."
@@ -210,7 +210,7 @@ def test_latex_tables_are_whole_and_escaped(studies: dict[str, StudyRows]) -> No
     )
 
 
-def test_the_rows_are_all_of_them(written: tuple[Path, publish.Made], studies: dict[str, StudyRows]) -> None:
+def test_the_rows_are_all_of_them(written: tuple[Path, making.Made], studies: dict[str, StudyRows]) -> None:
     folder = written[0] / "downloads" / "nsw"
     for name in ("estimates", "gates", "diagnostics", "curves"):
         rows = getattr(studies["nsw"], name)
@@ -241,7 +241,7 @@ def test_the_primary_s_gates_come_first_on_paper(studies: dict[str, StudyRows]) 
     assert spoken == sorted(spoken, reverse=True)
 
 
-def test_the_card_shows_no_figure_of_another_design(written: tuple[Path, publish.Made]) -> None:
+def test_the_card_shows_no_figure_of_another_design(written: tuple[Path, making.Made]) -> None:
     site, made = written
     wide = next(one for one in made.drawn.shown if downloads._picture(Drawn("x", (one,), ()), site))
     named = Drawn("x", (replace(wide, name="event_study"),), ())
@@ -255,7 +255,7 @@ def test_slides_set_much_text_smaller() -> None:
     assert 10 <= much < 16
 
 
-def test_the_card_s_picture_is_wide_enough(written: tuple[Path, publish.Made]) -> None:
+def test_the_card_s_picture_is_wide_enough(written: tuple[Path, making.Made]) -> None:
     site, made = written
     assert downloads._picture(Drawn("x", (), ()), Path()) is None
     found = downloads._picture(made.drawn, site)

@@ -91,11 +91,12 @@ def test_init_refuses_names_that_cannot_be(tmp_path: Path, name: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_page_named_as_a_study_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_page_named_as_a_study_fails_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     warehouse = figures_fixture.build(tmp_path / "warehouse.duckdb")
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "senate.md").write_text("# Senate\n")
     given = ["--warehouse", str(warehouse), "--out", str(tmp_path / "site"), "--pages", str(mine)]
-    assert main([*given, "--studies", "senate", "--no-downloads"]) == 2
-    assert "a page and a study are both named senate" in capsys.readouterr().err
+    assert main([*given, "--studies", "senate", "--no-downloads"]) == 1
+    assert "senate.md: failed, another page is senate.html: rename it" in capsys.readouterr().err
+    assert "Does winning a seat" in (tmp_path / "site" / "senate.html").read_text()
