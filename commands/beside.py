@@ -141,18 +141,19 @@ class Beside:
 
     def _clear(self) -> None:
         """Remove the folder; a log of the warehouse that a killed build moved goes back first, where it still fits."""
-        for log in self._logs():
-            for moved in [file for file in log.parent.iterdir() if file.name.startswith(f".{log.name}.of.")]:
-                if moved == _moved(log, self.real) and not log.exists():
-                    os.replace(moved, log)
-                else:
-                    moved.unlink()
+        log = self._log
+        for moved in [file for file in log.parent.iterdir() if file.name.startswith(f".{log.name}.of.")]:
+            if moved == _moved(log, self.real) and not log.exists():
+                os.replace(moved, log)
+            else:
+                moved.unlink()
         if self.folder.exists():
             shutil.rmtree(self.folder)
 
-    def _logs(self) -> list[Path]:
-        """Where DuckDB keeps the log: it goes by the path that it was given, so a link has two places."""
-        return [file.with_name(f"{file.name}.wal") for file in dict.fromkeys((self.warehouse, self.real))]
+    @property
+    def _log(self) -> Path:
+        """DuckDB's log: beside the file that a link points to."""
+        return self.real.with_name(f"{self.real.name}.wal")
 
     def fill(self) -> None:
         """Make the file beside: a copy of the warehouse with its log replayed, or nothing where there is none yet.
@@ -168,9 +169,8 @@ class Beside:
                 return
             self._held.append(os.open(self.real, os.O_RDONLY))
             self._hold_for_reading()
-            for log in self._logs():
-                if log.exists():
-                    shutil.copyfile(log, self.file.with_name(f"{self.file.name}.wal"))
+            if self._log.exists():
+                shutil.copyfile(self._log, self.file.with_name(f"{self.file.name}.wal"))
             _copy(self._held[0], self.file)
             with duckdb.connect(str(self.file)) as copy:
                 self.was = last_whole_build(copy)
@@ -205,9 +205,8 @@ class Beside:
             if self.file.with_name(f"{self.file.name}.wal").exists():
                 raise Problem(f"{self.file} has a log after its checkpoint, so it is not whole: build again")
             _to_disk(self.file)
-            for log in self._logs():
-                if log.exists():
-                    os.replace(log, _moved(log, self.real))
+            if self._log.exists():
+                os.replace(self._log, _moved(self._log, self.real))
             os.replace(self.file, self.real)
             _to_disk(self.real.parent)
 

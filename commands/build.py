@@ -180,7 +180,7 @@ class Build:
     def _step(self, title: str, code: int, seconds: float) -> None:
         show(f"== {title}: {'done' if code == 0 else f'exit {code}'} in {seconds:.0f} s")
         if code:
-            self.not_well.append(title.partition(":")[0])
+            self.not_well.append(title.partition(":")[0].removesuffix(" of the marts"))
 
     @staticmethod
     def _tell(sentence: str) -> None:
