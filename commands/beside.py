@@ -4,8 +4,8 @@ For a warehouse `w.duckdb` there are, in its folder:
 
 - `.w.duckdb.lock`: held by flock while a build runs, and by its dbt; it says whose. It is never removed, for a lock on
   a removed file is a lock on nothing.
-- `.w.duckdb.building/`: the file beside, of the warehouse's own name, as views name the catalogue by it; and what
-  DuckDB spills while it builds. One `rename` takes the file out, on the same file system.
+- `.w.duckdb.building/`: the file beside, of the warehouse's own name (of a link: of what it points to), as views name
+  the catalogue by it; and what DuckDB spills while it builds. One `rename` takes the file out, on the same file system.
 
 The order, and what a `kill -9` between any two steps leaves:
 
@@ -60,7 +60,7 @@ class Beside:
         # a link stays a link: what it points to is replaced
         self.real = warehouse.resolve()
         self.folder = self.real.with_name(f".{self.real.name}.building")
-        self.file = self.folder / warehouse.name
+        self.file = self.folder / self.real.name
         self.spill = self.folder / "spill"
         self.was: str | None = None
         self.lock = -1
