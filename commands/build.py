@@ -143,8 +143,8 @@ class Build:
                 return 1
             self._show()
         self._tell_failures(*judged)
-        for step in self.not_well:
-            self._tell(f"{step}: not all is well; the lines above tell what and how to mend it")
+        if self.not_well:
+            self._tell(f"not all is well: {', '.join(self.not_well)}; the lines above tell what and how to mend it")
         return 1 if self.not_well else 0
 
     def _place(self) -> None:
@@ -245,7 +245,7 @@ class Build:
         if refused:
             show(f"refused by their gates, which is no failure: {', '.join(refused)} (marts.gates tells why)")
         if told:
-            self.not_well.append("failures")
+            self.not_well.append(f"{len(told)} failures" if len(told) > 1 else "1 failure")
             self._tell(
                 "\n".join([f"== failures: {len(told)}", *failures.lines(told), f"all that dbt said: {self.log}"])
             )

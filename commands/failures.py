@@ -42,7 +42,7 @@ def of_marts(connection: duckdb.DuckDBPyConnection) -> list[Failure]:
             group by study having count(distinct status_reason) = 1
         """).fetchall()}  # fmt: skip
         failed = [Failure(study, subject, *_split(reason)) for study, subject, reason in connection.execute("""
-            select study, string_agg(distinct nullif(estimator, 'none'), ', '), status_reason
+            select study, coalesce(string_agg(distinct nullif(estimator, 'none'), ', '), 'effects'), status_reason
             from marts.estimates where coalesce(status, 'failed') = 'failed'
             group by study, status_reason order by study, status_reason
         """).fetchall()]  # fmt: skip

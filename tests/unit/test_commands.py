@@ -186,7 +186,7 @@ def test_any_other_step_that_fails_is_told_beside_the_new_build(builds, project,
     code, asked = builds({step: 1})
     assert code == 1
     assert generation(project) == 2
-    assert f"{step}: not all is well" in capsys.readouterr().err
+    assert f"not all is well: {step}; the lines above" in capsys.readouterr().err
     # Only the report hangs on a step before it: without decisions there is nothing to show.
     assert len(asked) == (4 if step == "decisions" else 5)
 

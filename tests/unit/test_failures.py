@@ -134,7 +134,7 @@ def test_failed_rows_are_told_once_a_reason(marts):
     """)
     b, c = failures.of_marts(marts)
     assert (b.study, sorted(b.subject.split(", ")), b.mend) == ("b", ["ipw", "ope"], "Did you mean 'y'?")
-    assert (c.study, c.mend) == ("c", "Mend it and build again")
+    assert (c.study, c.subject, c.mend) == ("c", "effects", "Mend it and build again")
     assert "it reads c.csv" in c.reason
 
 
