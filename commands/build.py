@@ -35,7 +35,7 @@ import duckdb
 from . import failures
 from .beside import Beside
 from .dbt_call import Called, Node, call, end
-from .profile import file_of
+from .profile import check_is_file, file_of
 from .warehouse import Problem, opened
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -56,8 +56,16 @@ class Stopped(Exception):
 
 
 def warehouse(project: Path) -> Path:
-    """The DuckDB file of profile dev."""
-    return project / (os.environ.get("CQOX_WAREHOUSE") or "warehouse.duckdb")
+    """The DuckDB file of profile dev.
+
+    Raises
+    ------
+    Problem
+        Where CQOX_WAREHOUSE names no file but memory or a service.
+    """
+    name = os.environ.get("CQOX_WAREHOUSE") or "warehouse.duckdb"
+    check_is_file(name, "CQOX_WAREHOUSE")
+    return project / name
 
 
 def build_environment(project: Path) -> dict[str, str]:
@@ -195,10 +203,12 @@ class Build:
         """Stage, gate, estimate; False where dbt itself did not come through."""
         called = self._dbt("studies: stage, gate, estimate", "build", *self.for_dbt, "--exclude", f"{MARTS}+")
         if called.code not in (0, NOT_WELL):
-            self._tell(
-                "dbt could not start or was ended, so nothing was built. Where it misses a node '<study>_effects', the "
-                "list `vars: studies` names a study that has no models: add them, or take it off the list."
-            )
+            self._tell("dbt could not start or was ended, so nothing was built.")
+            if any("_effects' which was not found" in error for error in called.errors):
+                self._tell(
+                    "Where it misses a node '<study>_effects', the list `vars: studies` names a study that has no "
+                    "models: add them, or take it off the list."
+                )
             return False
         if self.is_partial:
             self.environment["CQOX_BUILD_STARTED_AT"] = ""

@@ -47,11 +47,20 @@ def file_of(project: Path, arguments: list[str], environment: Mapping[str, str])
             "run dbt build with it instead"
         )
     path = _rendered(str(outputs[target].get("path", ":memory:")), environment, profiles)
-    if path.startswith(":") or "://" in path or path.split(":")[0] in ("md", "motherduck", "ducklake"):
-        raise Problem(
-            f"the warehouse of {profiles} is '{path}', no file: set CQOX_WAREHOUSE to a file, or run dbt build"
-        )
+    check_is_file(path, str(profiles))
     return path
+
+
+def check_is_file(path: str, where: str) -> None:
+    """Hold that a warehouse's path is one of a file.
+
+    Raises
+    ------
+    Problem
+        Where it is DuckDB's memory or an address.
+    """
+    if path.startswith(":") or "://" in path or path.split(":")[0] in ("md", "motherduck", "ducklake"):
+        raise Problem(f"{where} names the warehouse '{path}', which is no file: name a file there, or run dbt build")
 
 
 def _read(file: Path, otherwise: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Builds killed at random moments under a reader that opens the warehouse all the time: it sees whole builds only.
 
-`CQOX_KILLS=30 python -m pytest tests/build/test_killed_builds.py -s` kills thirty and builds whole after each of them;
-otherwise five, each of which must begin where the killed one before it left off, and one whole build after the last.
+Each build must begin where the killed one before it left off, with no help; the last is built to its end.
+`CQOX_KILLS=30 python -m pytest tests/build/test_killed_builds.py -s` kills thirty, and builds whole after every third.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def test_readers_see_whole_builds_whatever_is_killed(polled: tuple[Path, float, 
         told = build.communicate(timeout=30)[0]
         assert "another build" not in told, told
         assert "Traceback" not in told, told
-        if KILLS > 5:
+        if KILLS > 5 and killed % 3 == 0:
             whole(project)
     whole(project)
     read = counts()

@@ -171,6 +171,12 @@ def test_a_build_is_well_where_every_step_is(builds, project, capsys):
     assert leavings(project) == [".warehouse.duckdb.lock", "warehouse.duckdb"]
 
 
+def test_a_warehouse_in_memory_is_refused(builds, monkeypatch, capsys):
+    monkeypatch.setenv("CQOX_WAREHOUSE", ":memory:")
+    assert builds() == (1, [])
+    assert "CQOX_WAREHOUSE names the warehouse ':memory:', which is no file" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("step", "code"), [("studies", 2), ("studies", -9), ("marts", 1), ("marts", 2)])
 def test_marts_that_were_not_written_leave_the_last_build(builds, project, capsys, step, code):
     ended, asked = builds({step: code})

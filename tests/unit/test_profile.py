@@ -42,8 +42,8 @@ def test_the_path_is_that_of_the_target(project):
     ("target", "words"),
     [
         ("nowhere", "profiles.yml has no output 'nowhere' in profile 'p': it has dev, own"),
-        ("memory", "the warehouse of .*profiles.yml is ':memory:', no file"),
-        ("cloud", "the warehouse of .*profiles.yml is 'md:x', no file"),
+        ("memory", "profiles.yml names the warehouse ':memory:', which is no file"),
+        ("cloud", "profiles.yml names the warehouse 'md:x', which is no file"),
         ("secret", "reads the environment variable NOT_SET, which is not set"),
         ("other", "output 'other' of .*profiles.yml is no DuckDB file"),
     ],
