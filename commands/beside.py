@@ -187,24 +187,34 @@ class Beside:
                 pass
             raise Problem(sentence("held", self.warehouse)) from None
 
-    def put_in_place(self) -> None:
-        """Let the file beside take the warehouse's place: from here on readers that open it see the new build.
+    def write_out(self) -> None:
+        """Bring all that was built into the one file, and the file to disk.
 
         Raises
         ------
         Problem
-            Where it cannot be written out whole, or a warehouse appeared that was not there at the start.
+            Where it cannot be: DuckDB says nothing where a full disk stops it from emptying its log when it closes.
+        """
+        with self._told():
+            with duckdb.connect(str(self.file)) as built:
+                built.execute("force checkpoint")
+            if self.file.with_name(f"{self.file.name}.wal").exists():
+                raise Problem(f"what was built beside {self.warehouse} was not written out whole: build again")
+            _to_disk(self.file)
+
+    def put_in_place(self) -> None:
+        """Let the file beside, written out, take the warehouse's place: who opens it now sees the new build.
+
+        Raises
+        ------
+        Problem
+            Where a warehouse appeared that was not there at the start.
         """
         if self.real.exists() and not self._held:
             raise Problem(
                 f"{self.warehouse} was made by another program while this build ran: move it away, build again"
             )
         with self._told():
-            with duckdb.connect(str(self.file)) as built:
-                built.execute("force checkpoint")
-            if self.file.with_name(f"{self.file.name}.wal").exists():
-                raise Problem(f"{self.file} has a log after its checkpoint, so it is not whole: build again")
-            _to_disk(self.file)
             if self._log.exists():
                 os.replace(self._log, _moved(self._log, self.real))
             os.replace(self.file, self.real)

@@ -138,12 +138,14 @@ class Build:
                 is_whole = self._studies() and self._marts()
                 if is_whole:
                     self._tests()
+                    if self.is_beside:
+                        self.beside.write_out()
                     judged = self._judge(self.beside.file if self.is_beside else self.warehouse)
                     if self.is_beside:
                         self.beside.put_in_place()
                 else:
                     self._tell_broken()
-            except Stopped:
+            except (Stopped, Problem):
                 self._tell_what_stands(was)
                 raise
             if not is_whole:
@@ -265,9 +267,9 @@ class Build:
             self._tell(f"{self.warehouse} was built in place and may be half done: build again before you read it")
         elif self.beside.real.exists():
             held = f"it holds build {was}, the last whole one" if was else "it holds no whole build"
-            self._tell(f"The marts were not written, so {self.warehouse} stays as it was: {held}.")
+            self._tell(f"{self.warehouse} stays as it was: {held}.")
         else:
-            self._tell(f"The marts were not written, so no warehouse was written at {self.warehouse}.")
+            self._tell(f"No warehouse was written at {self.warehouse}.")
 
     def _show(self) -> None:
         """The decisions and the report of the new warehouse."""

@@ -18,7 +18,9 @@ from .warehouse import meaning, tables
 TOLD_BY_ROWS = ("gates_without_broken_contracts", "estimates_without_failures")
 LOG = "logs/dbt.log has all of it"
 # How the sentences begin that tell a mend.
-MENDS = "[Mm]end|Add|Cast|Fill|Drop|Declare|Keep|Make|Check|check|Did you mean|[Rr]un|Use|Set|Name|Give"
+MENDS = (
+    "[Mm]end|Add|Cast|Fill|Drop|Declare|Keep|Make|[Cc]heck|Did you mean|[Rr]un|Use|Set|Name|Give|free|restore|end that"
+)
 
 
 @dataclass(frozen=True)

@@ -111,8 +111,11 @@ def opened(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 def is_cut_short(connection: duckdb.DuckDBPyConnection, path: Path) -> bool:
     """True where the file ends within a block, or before the blocks in use could all be there.
 
-    DuckDB opens such a file, and fails when a lost block is read. Free blocks at the end may rightly be missing.
+    DuckDB opens such a file, and fails when a lost block is read. Free blocks at the end may rightly be missing. While
+    a log stands beside, blocks count that are only there, so nothing is told.
     """
+    if path.with_name(f"{path.name}.wal").exists():
+        return False
     row = connection.execute("select block_size, used_blocks from pragma_database_size()").fetchone()
     if row is None:
         return False

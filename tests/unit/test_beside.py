@@ -48,7 +48,7 @@ def crashed_writer(file, n):
     assert file.with_name(f"{file.name}.wal").exists()
 
 
-def built(file, n, **patches):
+def built(file, n):
     """A build that adds a row."""
     one = Beside(file)
     with one.locked():
@@ -56,6 +56,7 @@ def built(file, n, **patches):
         with duckdb.connect(str(one.file)) as connection:
             connection.execute("create table if not exists generation (n int)")
             connection.execute("insert into generation values (?)", [n])
+        one.write_out()
         one.put_in_place()
 
 
@@ -100,8 +101,6 @@ def test_a_link_stays_a_link(path, tmp_path):
     assert generations(link) == generations(path) == [1, 2, 3]
 
 
-# Each step of put_in_place and of what follows it, by the call that it makes.
-STEPS = ["duckdb.connect", "_to_disk", "os.replace 1", "os.replace 2", "_to_disk 2", "shutil.rmtree 2"]
 KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -125,6 +124,7 @@ with one.locked():
     with duckdb.connect(str(one.file)) as connection:
         connection.execute('insert into generation values (9)')
     setattr(where, name, kills)
+    one.write_out()
     one.put_in_place()
 raise SystemExit('was not killed')
 """
@@ -294,6 +294,34 @@ except Problem as problem:
     assert f"the disk is full, or a limit on file sizes is reached, at {path}: free space" in out, err
     assert generations(path) == [1]
     assert not path.with_name(".w.duckdb.building").exists()
+
+
+def test_a_disk_that_is_full_when_the_build_is_written_out_is_told(path):
+    """DuckDB closes a file without a word though its log could not be emptied into it."""
+    code = """
+import resource, signal, sys
+from pathlib import Path
+import duckdb
+from commands.beside import Beside
+from commands.warehouse import Problem
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+one = Beside(Path(sys.argv[1]))
+try:
+    with one.locked():
+        one.fill()
+        limit = one.file.stat().st_size + 100_000
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+        with duckdb.connect(str(one.file)) as connection:
+            for name in ("more", "most"):
+                connection.execute(f"create table {name} as select hash(range) as n, md5(range::text) as s from range(900)")
+        one.write_out()
+        one.put_in_place()
+except (Problem, duckdb.Error) as problem:
+    print(type(problem).__name__, problem)
+"""
+    out, err = python(code, path).communicate(timeout=60)
+    assert out.startswith("Problem the disk is full"), out + err
+    assert generations(path) == [1]
 
 
 def test_rights_of_the_folder_are_told(path):
