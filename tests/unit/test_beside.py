@@ -313,7 +313,7 @@ try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
         with duckdb.connect(str(one.file)) as connection:
             for name in ("more", "most"):
-                connection.execute(f"create table {name} as select hash(range) as n, md5(range::text) as s from range(900)")
+                connection.execute(f"create table {name} as select hash(range), md5(range::text) from range(900)")
         one.write_out()
         one.put_in_place()
 except (Problem, duckdb.Error) as problem:
