@@ -20,6 +20,7 @@ anew where that is cut short or of another build.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime
 import os
 import signal
@@ -179,13 +180,24 @@ class Build:
         for alike in called.warned.values():
             show(f"warning: {alike[0]}" + (f" (and {len(alike) - 1} alike)" if len(alike) > 1 else ""))
         self._step(title, called.code, time.perf_counter() - started)
+        self._keep(title, called.other_lines)
         self.nodes += called.broken()
         for error in called.errors:
             self._tell(failures.of_the_file(error, self.warehouse) or error)
         if called.code not in (0, NOT_WELL) and not called.errors:
             last = next((line for line in reversed(called.other_lines) if line.strip()), "it said nothing")
-            self._tell(f"dbt ended with exit code {called.code}; its last words: {last}. See {self.log}")
+            self._tell(
+                f"dbt ended with exit code {called.code}; its last words: {last}. See {self.log} and build.log beside"
+            )
         return called
+
+    def _keep(self, title: str, lines: list[str]) -> None:
+        """What libraries said beside dbt's events, warnings above all, goes into a file of this build."""
+        file = self.log.with_name("build.log")
+        with contextlib.suppress(OSError):  # a log that cannot be written fails no build
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with file.open("w" if title.startswith("studies") else "a", encoding="utf-8") as out:
+                out.writelines(f"{line}\n" for line in (f"== {title}", *lines))
 
     def _step(self, title: str, code: int, seconds: float) -> None:
         show(f"== {title}: {'done' if code == 0 else f'exit {code}'} in {seconds:.0f} s")
