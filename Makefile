@@ -88,4 +88,4 @@ lock:
 	@uv pip compile --quiet --generate-hashes --universal --no-strip-extras --no-header --python-version 3.11 --extra test pyproject.toml -o requirements.lock
 
 clean:
-	@rm -rf target logs warehouse.duckdb warehouse.duckdb.wal .duckdb_tmp reports/site figures/output
+	@rm -rf target logs warehouse.duckdb warehouse.duckdb.wal .warehouse.duckdb.* .duckdb_tmp reports/site figures/output

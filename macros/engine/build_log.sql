@@ -38,7 +38,7 @@
         {% set rows = [] %}
         {% for result in results %}
             {% set state.position = state.position + 1 %}
-            {% set message = (result.message or '') | string | replace('\r', '') %}
+            {% set message = cqox.without_frames((result.message or '') | string | replace('\r', '')) %}
             {% set seconds = (result.execution_time or 0) | round(3) %}
             {% set told = [
                 cqox.build_id(), result.node.unique_id, result.node.resource_type | string, result.status | string,
@@ -58,6 +58,18 @@
         {% endfor %}
         {% do run_query('insert into ' ~ relation ~ ' values ' ~ rows | join(', ')) %}
     {% endif %}
+{% endmacro %}
+
+{# A message without a traceback's frames, which dbt indents by four or more: what a study's rows tell as their reason. #}
+{% macro without_frames(message) %}
+    {% set mark = 'Traceback (most recent call last):' %}
+    {% if mark not in message %}{{ return(message) }}{% endif %}
+    {% set head, frames = message.split(mark, 1) %}
+    {% set last = namespace(words=[]) %}
+    {% for line in frames.split('\n') if line.strip() and not line.startswith('    ') %}
+        {% do last.words.append(line.strip()) %}
+    {% endfor %}
+    {{ return(head.strip() ~ ' ' ~ last.words | join(' ')) }}
 {% endmacro %}
 
 {% macro empty_build_log() %}
