@@ -37,11 +37,11 @@ def rows(warehouse: str) -> list[tuple[str, ...]]:
         raise SystemExit(f"there is no warehouse at {warehouse}: run `make build`")
     with duckdb.connect(warehouse, read_only=True) as connection:
         try:
-            counted = connection.execute("select count(*) from marts.estimates").fetchone()
+            counted = connection.execute("select count(*) from marts.estimates").fetchall()
             cards = connection.execute(QUERY).fetchall()
         except duckdb.CatalogException as missing:
             raise SystemExit(f"the marts are not in {warehouse}: {missing}") from None
-    if not counted or counted[0] == 0:
+    if counted == [(0,)]:
         raise SystemExit("marts.estimates is empty: is the list `vars: cqox: studies` in dbt_project.yml empty?")
     out = []
     for study, decision, confidence, primary, estimate, low, high, unit in cards:
