@@ -3,7 +3,7 @@
 An Arrow array over NumPy's memory (`pyarrow.py_buffer`, `pyarrow.array` of numbers without NULL) is a reference to a
 Python object. Whoever frees it last takes Python's lock (the GIL). DuckDB's threads free what they have read; where one
 of them comes last while a thread of Python, which holds the GIL, waits for DuckDB's threads to end, both wait for ever.
-So what is streamed into DuckDB lies in memory that Arrow allocated: one copy of each number, at the speed of memory.
+So what is streamed into DuckDB lies in memory that Arrow allocated: numbers are computed into it (`empty`) or copied.
 
 A stream itself is a Python generator, which DuckDB's threads ask for batches and at last free: for both they need the
 GIL. That is safe as long as nobody holds the GIL while waiting for them, which is why a query that reads a stream is
@@ -13,6 +13,7 @@ query's tasks have ended, whether it gave rows, failed, was interrupted or stopp
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -20,13 +21,21 @@ import numpy as np
 import pyarrow as pa
 
 
+def empty(*shape: int) -> np.ndarray:
+    """Room for float64 in memory that Arrow allocates, which `array` need not copy once it is filled."""
+    size = math.prod(shape)
+    if not size:
+        return np.empty(shape)
+    return np.frombuffer(pa.allocate_buffer(8 * size), dtype=np.float64).reshape(shape)
+
+
 def array(values: np.ndarray, missing: np.ndarray | None = None) -> pa.Array:
-    """The same values in memory that Arrow allocated.
+    """The same values in memory that Arrow allocated: their own where it is (of `empty`, of a block), or a copy.
 
     Parameters
     ----------
     values : ndarray of shape (m,)
-        Numbers or booleans; it may be written to afterwards.
+        Numbers or booleans. Of `empty` or of a block it may not be written to afterwards.
     missing : ndarray of bool of shape (m,), optional
         What becomes NULL. Without it nothing does: NaN stays NaN.
     """
@@ -34,7 +43,7 @@ def array(values: np.ndarray, missing: np.ndarray | None = None) -> pa.Array:
     valid = _bits(~missing) if missing is not None and missing.any() else None
     if values.dtype == np.bool_:
         return pa.Array.from_buffers(pa.bool_(), size, [valid, _bits(values)])
-    return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), size, [valid, _copied(values)])
+    return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), size, [valid, _own(values) or _copied(values)])
 
 
 def stream(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Any:
@@ -48,6 +57,16 @@ def stream(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Any:
     like any object of Python.
     """
     return pa.RecordBatchReader.from_batches(schema, batches).__arrow_c_stream__()
+
+
+def _own(values: np.ndarray) -> pa.Buffer | None:
+    """Where an array is a view of an Arrow buffer, that part of it; None for memory of NumPy."""
+    owner = values.base
+    while isinstance(owner, np.ndarray):
+        owner = owner.base
+    if not isinstance(owner, pa.Buffer) or not values.flags.c_contiguous:
+        return None
+    return owner.slice(values.ctypes.data - owner.address, values.nbytes)
 
 
 def _copied(values: np.ndarray) -> pa.Buffer:
