@@ -34,10 +34,10 @@ def squares(connection: Any, parts: Iterable[Part], products: bool = False) -> t
 
     Raises
     ------
-    Exception
+    BaseException
         Whatever the parts raise.
     """
-    errors: list[Exception] = []
+    errors: list[BaseException] = []
     batches = _caught(parts, errors)
     first = next(batches, None)
     if first is None:
@@ -63,11 +63,13 @@ def squares(connection: Any, parts: Iterable[Part], products: bool = False) -> t
     return row[0], out
 
 
-def _caught(parts: Iterable[Part], errors: list[Exception]) -> Iterator[pa.RecordBatch]:
+def _caught(parts: Iterable[Part], errors: list[BaseException]) -> Iterator[pa.RecordBatch]:
     try:
         for keys, numbers in parts:
             yield _batch(keys, numbers)
-    except Exception as error:
+    except GeneratorExit:
+        raise
+    except BaseException as error:  # an interrupt too may come while DuckDB asks for the next part
         errors.append(error)
         raise
 

@@ -6,21 +6,27 @@ reader. A thread of DuckDB that needs the GIL to end (it reads rows that Python 
 units, such as a pandas column) then waits for the one that waits for it. Here nobody waits so:
 
 - `rows` asks a relation for all rows. DuckDB then runs the query to its end in one call without the GIL and gives rows
-  that no thread works for; also where the query fails or is interrupted, when its tasks are awaited by the next query
-  of the cursor or by its closing, without the GIL. (A cursor's own `execute` gives the first rows while threads are at
-  work on the others, so that an interrupt before `fetchall` would leave it open.)
+  that no thread works for, or an error, after which the cursor is closed: that too waits without the GIL. (A cursor's
+  own `execute` gives the first rows while threads are at work on the others.)
 - `run` is for statements that give no rows of their own, which DuckDB never leaves open.
-- `opened` is a reader whose `close` lets go of the GIL, as its destruction does not. Whoever opens it reads it in
-  `with`, so it is closed before it goes, wherever the reading stops.
+- `batches` closes its reader, which lets go of the GIL, as destroying it does not.
+
+An interrupt (Ctrl-C) that comes while Python's main thread is inside of DuckDB is DuckDB's to handle. dbt runs models
+on other threads, which Python hands no signals.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from queue import SimpleQueue
 from typing import Any
 
 import pyarrow as pa
+
+# Batches that are fetched before they are asked for.
+AHEAD = 2
 
 
 def rows(connection: Any, query: str, handed: Any = None) -> list[tuple[Any, ...]]:
@@ -34,7 +40,7 @@ def rows(connection: Any, query: str, handed: Any = None) -> list[tuple[Any, ...
     handed : object, optional
         Whatever DuckDB reads, as a stream of `handed.stream`.
     """
-    with cursor(connection) as own:
+    with _cursor(connection) as own:
         return own.sql(query).fetchall()
 
 
@@ -46,27 +52,72 @@ def one(connection: Any, query: str) -> tuple[Any, ...]:
 
 def run(connection: Any, statement: str, handed: Any = None) -> None:
     """Run a statement that gives no rows (create, insert, attach), on a cursor of its own; ``handed`` as in `rows`."""
-    with cursor(connection) as own:
+    with _cursor(connection) as own:
         own.execute(statement)
 
 
-@contextmanager
-def opened(connection: Any, query: str, size: int) -> Iterator[pa.RecordBatchReader]:
-    """A query's rows as a reader of batches of so many rows, on a cursor of its own; both are closed at the end.
+def batches(connection: Any, query: str, size: int) -> Generator[pa.RecordBatch, None, None]:
+    """The rows of a query in order, so many a batch, on a cursor of its own.
 
-    No other thread may be reading it then.
+    A second thread fetches the next ones while the first computes: DuckDB and NumPy let go of the GIL. The query ends
+    with this generator: at the last row, at an exception, or when it is closed or dropped.
     """
-    with cursor(connection) as own:
-        reader = own.sql(query).to_arrow_reader(size)
+    fetch = _Fetch(connection.cursor(), query, size)
+    fetch.start()
+    try:
+        while (batch := fetch.take()) is not None:
+            yield batch
+    finally:
+        fetch.stop()
+
+
+class _Fetch(threading.Thread):
+    """Opens, reads and closes a reader, which no other thread touches: so it is never closed while it is read.
+
+    No executor: a generator may be dropped anywhere, by the garbage collector even inside of an executor's `submit`,
+    whose lock is then held by the very thread that would submit the closing. A `SimpleQueue` may be entered again.
+    """
+
+    def __init__(self, own: Any, query: str, size: int) -> None:
+        super().__init__(daemon=True)
+        self.own, self.query, self.size = own, query, size
+        self.wanted, self.found = SimpleQueue[bool](), SimpleQueue[Any]()
+        self.stopped = False
+        for _ in range(AHEAD):
+            self.wanted.put(True)
+
+    def run(self) -> None:
+        """Fetch what is wanted."""
         try:
-            yield reader
+            reader = self.own.sql(self.query).to_arrow_reader(self.size)
+            try:
+                while self.wanted.get() and not self.stopped:
+                    self.found.put(next(reader, None))
+            finally:
+                reader.close()
+        except BaseException as error:
+            self.found.put(error)
         finally:
-            reader.close()
+            self.own.close()
+
+    def take(self) -> pa.RecordBatch | None:
+        """The next batch, None after the last; raises what the reading raised."""
+        found = self.found.get()
+        if isinstance(found, BaseException):
+            raise found
+        self.wanted.put(True)
+        return found
+
+    def stop(self) -> None:
+        """End the query, and wait for its end."""
+        self.stopped = True
+        self.wanted.put(False)
+        if self is not threading.current_thread():  # the garbage collector runs on any
+            self.join()
 
 
 @contextmanager
-def cursor(connection: Any) -> Iterator[Any]:
-    """A cursor of a connection, closed at the end."""
+def _cursor(connection: Any) -> Iterator[Any]:
     own = connection.cursor()
     try:
         yield own

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import deque
-from collections.abc import Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +17,7 @@ from ..errors import Refusal
 from . import queries
 
 # Measured: 32,768 rows of 24 columns are best; wider blocks shrink so that a block stays near 8 MB.
-ROWS, NUMBERS, VECTOR, AHEAD = 32_768, 2**20, 2_048, 2
+ROWS, NUMBERS, VECTOR = 32_768, 2**20, 2_048
 
 
 def quoted(name: str) -> str:
@@ -170,22 +168,10 @@ def blocks(source: Source, plan: Plan, order: str = "") -> Iterator[Block]:
     if source.engine is not None:
         raise not_streamed(source.engine)
     query = source.sql(plan.select()) + (f" order by {order}" if order else "")
-    with queries.opened(source.connection, query, plan.rows()) as reader, closing(_ahead(reader)) as batches:
+    with closing(queries.batches(source.connection, query, plan.rows())) as batches:
         for batch in batches:
             if batch.num_rows:
                 yield _block(batch, plan)
-
-
-def _ahead(reader: pa.RecordBatchReader) -> Generator[pa.RecordBatch, None, None]:
-    """Batches in order, fetched by a second thread while the first computes: DuckDB and NumPy let go of the GIL."""
-    pool = ThreadPoolExecutor(1)
-    try:
-        waiting = deque(pool.submit(next, reader, None) for _ in range(AHEAD))
-        while (batch := waiting.popleft().result()) is not None:
-            waiting.append(pool.submit(next, reader, None))
-            yield batch
-    finally:  # the reader is closed next, and nobody may be reading it then
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _block(batch: pa.RecordBatch, plan: Plan) -> Block:

@@ -38,11 +38,6 @@ class Pinned:
         """The connection's own, as DuckDB looks for what is handed to it where that is called."""
         return self.connection.sql
 
-    @property
-    def execute(self) -> Any:
-        """The connection's own."""
-        return self.connection.execute
-
 
 @dataclass(frozen=True)
 class Side:
