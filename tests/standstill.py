@@ -42,8 +42,8 @@ def connected(threads: int) -> duckdb.DuckDBPyConnection:
     """A connection with a table of units; ``y`` is NULL in the last row of ``gap``."""
     connection = duckdb.connect(config={"threads": threads})
     columns = "i, hash(i) / 1e19 as x, hash(i + 1) / 1e19 as y, (hash(i) % 97)::bigint as k"
-    connection.execute(f"create table units as select {columns} from range(40000) t(i)")
-    connection.execute("create table gap as select * replace (case when i < 39999 then y end as y) from units")
+    connection.execute(f"create table units as select {columns} from range(34000) t(i)")
+    connection.execute("create table gap as select * replace (case when i < 33999 then y end as y) from units")
     return connection
 
 
@@ -113,8 +113,7 @@ def abandoned(connection: Any) -> None:
 
 
 def scans(connection: Any) -> None:
-    """Moments, of rows with gaps too, and order statistics."""
-    assert moments_scan.scan(Source(connection, "units"), PLAN).dropped == 0
+    """Moments of rows with gaps, where the first stream is given up, and order statistics."""
     assert moments_scan.scan(Source(connection, "gap"), PLAN).dropped == 1
     order_statistics(Source(connection, "units"), "x", [10, 30_000], 0.0, 1.8446744073709552)
 
@@ -127,7 +126,7 @@ def inserts(connection: Any) -> None:
         for block in blocks(Source(connection, "units"), PLAN):
             into.put(*(column.copy() for column in block.columns))
             into.flush()
-    assert scratch.one(f"select count(*) from {scratch.table('used')}") == (40_000,)
+    assert scratch.one(f"select count(*) from {scratch.table('used')}") == (34_000,)
 
 
 def forgotten(connection: Any) -> None:
@@ -183,6 +182,7 @@ def project(folder: Path, studies: int = 4, threads: int = 2) -> Path:
               from range(8192) r(i))
     """
     (folder / "models").mkdir()
+    (folder / "tests").mkdir()
     (folder / "dbt_project.yml").write_text("name: still\nversion: 1.0.0\nprofile: still\nmodel-paths: [models]\n")
     (folder / "profiles.yml").write_text(
         f"still: {{target: dev, outputs: {{dev: {{type: duckdb, path: {folder}/still.duckdb, threads: {threads}, "
@@ -193,6 +193,12 @@ def project(folder: Path, studies: int = 4, threads: int = 2) -> Path:
         for call, scores in (("score", ""), ("estimate", f', scores=dbt.ref("{study}_score")')):
             text = MODEL.format(call=call, study=study, block=block, scores=scores)
             (folder / "models" / f"{study}_{call}.py").write_text(text)
+        whole = f"""
+            select 'scores' from {{{{ ref('{study}_score') }}}} having count(*) <> 8192
+            union all select status_reason from {{{{ ref('{study}_estimate') }}}} where status = 'failed'
+            union all select 'effects' from {{{{ ref('{study}_estimate') }}}} having count(n_clusters) < 5
+        """
+        (folder / "tests" / f"{study}_is_whole.sql").write_text(whole)
     return folder
 
 
@@ -204,16 +210,9 @@ def builds(number: int, threads: int) -> None:
         folder = str(project(Path(made), threads=threads))
         for _ in range(number):
             faulthandler.dump_traceback_later(4 * PATIENCE, exit=True)
-            done = dbtRunner().invoke(["--quiet", "run", "--project-dir", folder, "--profiles-dir", folder])
+            done = dbtRunner().invoke(["--quiet", "build", "--project-dir", folder, "--profiles-dir", folder])
             assert done.success, done.exception
             faulthandler.cancel_dump_traceback_later()
-        with duckdb.connect(f"{folder}/still.duckdb", read_only=True) as built:
-            rows = built.execute("select count(*) from s0_score").fetchall()
-            failed = built.execute(
-                "select estimator, status_reason from s0_estimate where status = 'failed'"
-            ).fetchall()
-        assert rows == [(8192,)], rows
-        assert not failed, failed
 
 
 def main() -> None:
