@@ -59,12 +59,12 @@ def rows(warehouse: str) -> list[tuple[str, ...]]:
         if missing:
             raise Problem(f"the marts are not in {warehouse} (no marts.{', marts.'.join(missing)}): run `make build`")
         try:
-            counted = connection.execute("select count(*) from marts.estimates").fetchone()
+            counted = connection.execute("select count(*) from marts.estimates").fetchall()
             cards = connection.execute(QUERY).fetchall()
         except (duckdb.CatalogException, duckdb.BinderException) as error:
             first = str(error).splitlines()[0]
             raise Problem(f"the marts of {warehouse} are of another version ({first}): run `make build`") from None
-    if not counted or counted[0] == 0:
+    if counted == [(0,)]:
         raise Problem(
             f"marts.estimates of {warehouse} is empty: is the list `vars: cqox: studies` in dbt_project.yml empty?"
         )

@@ -79,10 +79,13 @@ def _warehouse(units: Any, session: Any, study: Study) -> Any:
 
         connection = duckdb.connect()
         given = units if isinstance(units, pa.Table) else warehouse.as_table(units, list(units), study.name)
+        # The table's memory may be NumPy's, and is not copied, as it is large. DuckDB's threads never free it: this
+        # frame holds it for as long as the statement runs, which ends with all of their work done.
         connection.register("given", given)
         connection.execute("create table units as select * from given")
+        connection.unregister("given")
         return Source.of(connection, "units")
-    if session is None or units.aggregate("count(*)").fetchone()[0] <= study.row_budget:
+    if session is None or units.aggregate("count(*)").fetchall()[0][0] <= study.row_budget:
         return None
     return Source.of(session, units)
 

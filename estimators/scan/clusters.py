@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from . import handed, queries
+
 Part = tuple[np.ndarray, np.ndarray]
 
 
@@ -32,10 +34,10 @@ def squares(connection: Any, parts: Iterable[Part], products: bool = False) -> t
 
     Raises
     ------
-    Exception
+    BaseException
         Whatever the parts raise.
     """
-    errors: list[Exception] = []
+    errors: list[BaseException] = []
     batches = _caught(parts, errors)
     first = next(batches, None)
     if first is None:
@@ -44,17 +46,15 @@ def squares(connection: Any, parts: Iterable[Part], products: bool = False) -> t
     pairs = [(i, j) for i in range(q) for j in range(i + 1)] if products else [(i, i) for i in range(q)]
     asked = ", ".join(["count(*)", *(f"sum(s{i} * s{j})" for i, j in pairs)])
     sums = ", ".join(f"sum(s{i}) as s{i}" for i in range(q))
-    cursor = connection.cursor()
-    reader = pa.RecordBatchReader.from_batches(first.schema, itertools.chain([first], batches))
-    # A capsule, found by its name, and not the reader: to read that DuckDB imports pandas, and reads ahead of itself.
-    cluster_stream = reader.__arrow_c_stream__()  # noqa: F841
+    stream = handed.stream(first.schema, itertools.chain([first], batches))
     try:
-        row = cursor.execute(f"select {asked} from (select {sums} from cluster_stream group by k)").fetchone()
+        found = queries.rows(connection, f"select {asked} from (select {sums} from handed group by k)", stream)
     except Exception:
         if not errors:
             raise
     if errors:  # DuckDB hands on an error's text only
         raise errors[0]
+    (row,) = found
     if not products:
         return row[0], np.array(row[1:])
     out = np.empty((q, q))
@@ -63,17 +63,17 @@ def squares(connection: Any, parts: Iterable[Part], products: bool = False) -> t
     return row[0], out
 
 
-def _caught(parts: Iterable[Part], errors: list[Exception]) -> Iterator[pa.RecordBatch]:
+def _caught(parts: Iterable[Part], errors: list[BaseException]) -> Iterator[pa.RecordBatch]:
     try:
         for keys, numbers in parts:
             yield _batch(keys, numbers)
-    except Exception as error:
+    except GeneratorExit:
+        raise
+    except BaseException as error:  # an interrupt too may come while DuckDB asks for the next part
         errors.append(error)
         raise
 
 
 def _batch(keys: np.ndarray, numbers: np.ndarray) -> pa.RecordBatch:
-    """Views, not copies: neither array may be written to afterwards."""
-    columns = [pa.Array.from_buffers(pa.int64(), len(keys), [None, pa.py_buffer(np.ascontiguousarray(keys))])]
-    columns += [pa.Array.from_buffers(pa.float64(), len(row), [None, pa.py_buffer(row)]) for row in numbers]
+    columns = [handed.array(column) for column in (keys, *numbers)]
     return pa.RecordBatch.from_arrays(columns, ["k", *(f"s{i}" for i in range(len(numbers)))])

@@ -145,8 +145,8 @@ def cluster_keys(source: Source, name: str, kind: str) -> Any:
     import numpy as np
 
     key = cluster_key(name, kind)
-    table = source.connection.cursor().execute(source.sql(f"distinct {key} as k")).to_arrow_table()
-    keys = np.sort(np.array(table.column(0).to_pylist(), dtype=np.int64))
+    found = source.rows(source.sql(f"distinct {key} as k"))
+    keys = np.sort(np.array([k for (k,) in found], dtype=np.int64))
     if "hash(" in key and source.one(f"count(distinct {quoted(name)})")[0] != len(keys):
         raise Refusal(f"two labels of '{name}' share a hash", "Number the clusters in staging")
     return keys

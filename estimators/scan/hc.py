@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import Refusal
 from ..moments import Moments
+from . import handed
 from .clusters import Part, squares
 from .frame import Frame, Grouped
 from .moments_scan import roots
@@ -164,7 +165,7 @@ class Scan:
             z = self.frame.fill(block, grouped.order)
             w = None if block.weight is None else roots(block.weight, grouped.order) ** 2
             u, e = (_forms(z, [getattr(score, side) for score in self.scores], grouped) for side in ("u", "e"))
-            psi = u * e
+            psi = np.multiply(u, e, out=handed.empty(*u.shape) if self.clustered else None)
             self.correction += psi.sum(axis=1) if w is None else psi @ w
             if extra:
                 psi[extra] += _forms(z, [self.scores[j].more for j in extra], grouped)
@@ -247,7 +248,7 @@ def cluster_covariance(source: Source, plan: Plan, fit: Least, clusters: int) ->
             e = residual @ z
             if block.weight is not None:
                 e *= roots(block.weight, None) ** 2
-            yield block.cluster, z[fit.at] * e
+            yield block.cluster, np.multiply(z[fit.at], e, out=handed.empty(k, block.n))
 
     if source.engine is not None:
         from ..engines.source import EngineSource

@@ -13,6 +13,7 @@ from scipy import linalg
 from ..errors import Refusal
 from ..instruments.system import System
 from ..moments import Moments
+from . import handed
 from .clusters import Part, squares
 from .frame import Frame
 from .stream import Plan, Source, blocks
@@ -231,7 +232,7 @@ class Scan:
             if self.pairs:
                 assert block.cluster is not None
                 a, e = np.array(self.pairs).T
-                yield block.cluster, values[a] * values[e]
+                yield block.cluster, np.multiply(values[a], values[e], out=handed.empty(len(a), block.n))
 
 
 def check_keys(found: int, clusters: int | None) -> None:

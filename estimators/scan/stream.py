@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,10 @@ import pyarrow as pa
 
 from ..contracts import LARGEST
 from ..errors import Refusal
+from . import queries
 
 # Measured: 32,768 rows of 24 columns are best; wider blocks shrink so that a block stays near 8 MB.
-ROWS, NUMBERS, VECTOR, AHEAD = 32_768, 2**20, 2_048, 2
+ROWS, NUMBERS, VECTOR = 32_768, 2**20, 2_048
 
 
 def quoted(name: str) -> str:
@@ -53,11 +53,11 @@ class Source:
 
     def one(self, select: str) -> tuple[Any, ...]:
         """The single row of an aggregate."""
-        return self.connection.cursor().execute(self.sql(select)).fetchone()
+        return queries.one(self.connection, self.sql(select))
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """The rows of a whole query: aggregates, levels, groups, and never units."""
-        return self.connection.cursor().execute(sql).fetchall()
+        return queries.rows(self.connection, sql)
 
     @property
     def engine(self) -> str | None:
@@ -66,8 +66,7 @@ class Source:
 
     def types(self) -> dict[str, str]:
         """DuckDB's type of each column."""
-        rows = self.connection.cursor().execute(f"describe select * from {self.relation}").fetchall()
-        return {row[0]: row[1] for row in rows}
+        return {row[0]: row[1] for row in self.rows(f"describe select * from {self.relation}")}
 
     def kept(self, condition: str) -> Source:
         """The rows that also keep to a condition."""
@@ -159,6 +158,8 @@ class Incomplete(Exception):
 def blocks(source: Source, plan: Plan, order: str = "") -> Iterator[Block]:
     """The rows, a block at a time; with ``order`` (what stands after ORDER BY) sorted by DuckDB.
 
+    The query ends with this generator: at the last block, at an exception, or when nobody asks for the next one.
+
     Raises
     ------
     Incomplete
@@ -167,19 +168,10 @@ def blocks(source: Source, plan: Plan, order: str = "") -> Iterator[Block]:
     if source.engine is not None:
         raise not_streamed(source.engine)
     query = source.sql(plan.select()) + (f" order by {order}" if order else "")
-    reader = source.connection.cursor().execute(query).to_arrow_reader(plan.rows())
-    for batch in _ahead(reader):
-        if batch.num_rows:
-            yield _block(batch, plan)
-
-
-def _ahead(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
-    """Batches in order, fetched by a second thread while the first computes: DuckDB and NumPy let go of the GIL."""
-    with ThreadPoolExecutor(1) as pool:
-        waiting = deque(pool.submit(next, reader, None) for _ in range(AHEAD))
-        while (batch := waiting.popleft().result()) is not None:
-            waiting.append(pool.submit(next, reader, None))
-            yield batch
+    with closing(queries.batches(source.connection, query, plan.rows())) as batches:
+        for batch in batches:
+            if batch.num_rows:
+                yield _block(batch, plan)
 
 
 def _block(batch: pa.RecordBatch, plan: Plan) -> Block:

@@ -8,28 +8,27 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from . import handed
+
 # Rows of DuckDB's row groups: smaller batches are put together again when the table is written, for a third more time.
 AT_ONCE = 122_880
 
 
 def stream(schema: pa.Schema, blocks: Iterable[dict[str, Any]]) -> Any:
-    """The rows of all blocks as a capsule of Arrow's C interface, which DuckDB reads once, by its variable's name.
-
-    Not as a RecordBatchReader: DuckDB hands one to pyarrow's scanner, which reads ahead as far as it can where the
-    writing is slower than the computing, so that memory grows with the rows. Of a capsule it holds a few batches.
+    """The rows of all blocks as `handed.stream`.
 
     Parameters
     ----------
     schema : pyarrow.Schema
     blocks : iterable of dict of column to array
-        The columns of the schema, in any order, for some rows; an array is not written to afterwards. What is not
-        finite becomes NULL.
+        The columns of the schema, in any order, for some rows; what is not finite becomes NULL. An array may be
+        written to when the next block is asked for.
     """
     batches = (
         pa.RecordBatch.from_arrays([_arrow(columns[name]) for name in schema.names], schema=schema)
         for columns in blocks
     )
-    return pa.RecordBatchReader.from_batches(schema, gathered(batches)).__arrow_c_stream__()
+    return handed.stream(schema, gathered(batches))
 
 
 def gathered(batches: Iterable[pa.RecordBatch], rows: int = AT_ONCE) -> Iterator[pa.RecordBatch]:
@@ -46,17 +45,6 @@ def gathered(batches: Iterable[pa.RecordBatch], rows: int = AT_ONCE) -> Iterator
 
 
 def _arrow(values: Any) -> pa.Array:
-    """The array's own memory; pyarrow's own conversion imports pandas."""
-    if isinstance(values, pa.Array):
+    if isinstance(values, pa.Array):  # of a block: DuckDB's memory
         return values
-    size, valid = len(values), None
-    if values.dtype == np.bool_:
-        return pa.Array.from_buffers(pa.bool_(), size, [None, _bits(values)])
-    if values.dtype == np.float64:
-        finite = np.isfinite(values)
-        valid = None if finite.all() else _bits(finite)
-    return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), size, [valid, pa.py_buffer(values)])
-
-
-def _bits(flags: np.ndarray) -> pa.Buffer:
-    return pa.py_buffer(np.packbits(flags, bitorder="little"))
+    return handed.array(values, ~np.isfinite(values) if values.dtype == np.float64 else None)

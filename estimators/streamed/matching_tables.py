@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
+from ..scan import handed, queries
 from ..scan.stream import Column, Plan, Source, blocks
 from .matching import Arrays
 
@@ -27,7 +29,7 @@ class Scratch:
 
     def __init__(self, connection: Any) -> None:
         self.connection, self.name = connection, f"matching_{uuid.uuid4().hex}"
-        connection.cursor().execute(f"attach ':memory:' as {self.name}")
+        queries.run(connection, f"attach ':memory:' as {self.name}")
         weakref.finalize(self, _detach, connection, self.name)
 
     def table(self, name: str) -> str:
@@ -36,15 +38,15 @@ class Scratch:
 
     def make(self, name: str, query: str) -> None:
         """Make a table by a query."""
-        self.connection.cursor().execute(f"create table {self.table(name)} as {query}")
+        queries.run(self.connection, f"create table {self.table(name)} as {query}")
 
     def drop(self, name: str) -> None:
         """Drop a table."""
-        self.connection.cursor().execute(f"drop table {self.table(name)}")
+        queries.run(self.connection, f"drop table {self.table(name)}")
 
     def one(self, query: str) -> tuple[Any, ...]:
         """The single row of a query."""
-        return self.connection.cursor().execute(query).fetchone()
+        return queries.one(self.connection, query)
 
     def add(self, name: str, rows: Iterable[tuple[np.ndarray, ...]]) -> None:
         """Put blocks of rows, arrays in the order of the table's columns, into a table."""
@@ -54,10 +56,10 @@ class Scratch:
 
 
 class Inserts:
-    """Blocks of rows that are put into a table some hundred thousand at a time."""
+    """Blocks of rows that are put into a table some hundred thousand at a time; NaN becomes NULL."""
 
     def __init__(self, scratch: Scratch, name: str) -> None:
-        self.cursor, self.table = scratch.connection.cursor(), scratch.table(name)
+        self.connection, self.table = scratch.connection, scratch.table(name)
         self.held: list[tuple[np.ndarray, ...]] = []
 
     def put(self, *block: np.ndarray) -> None:
@@ -69,11 +71,10 @@ class Inserts:
     def flush(self) -> None:
         """Insert what is held."""
         if self.held:
-            columns = (np.concatenate(parts) for parts in zip(*self.held, strict=True))
-            # A dict of arrays and not an Arrow table, to read which DuckDB imports pandas: longer than many inserts.
-            self.cursor.register("held", {f"c{j}": column for j, column in enumerate(columns)})
-            self.cursor.execute(f"insert into {self.table} select * from held")
-            self.cursor.unregister("held")
+            columns = [_column(np.concatenate(parts)) for parts in zip(*self.held, strict=True)]
+            batch = pa.RecordBatch.from_arrays(columns, [f"c{j}" for j in range(len(columns))])
+            stream = handed.stream(batch.schema, [batch])
+            queries.run(self.connection, f"insert into {self.table} select * from handed", stream)
             self.held = []
 
     def __enter__(self) -> Inserts:
@@ -86,11 +87,15 @@ class Inserts:
             self.flush()
 
 
+def _column(values: np.ndarray) -> pa.Array:
+    return handed.array(values, np.isnan(values) if values.dtype == np.float64 else None)
+
+
 def _detach(connection: Any, name: str) -> None:
     import duckdb
 
     with contextlib.suppress(duckdb.Error):  # the connection is closed, and the database with it
-        connection.cursor().execute(f"detach database if exists {name}")
+        queries.run(connection, f"detach database if exists {name}")
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ def _bucket(x: str, low: float, high: float) -> str:
 def _buckets(source: Source, x: str, low: float, high: float) -> tuple[np.ndarray, ...]:
     """Number, rows, least and largest value of the buckets that hold any, in ascending order."""
     listed = f"{_bucket(x, low, high)} as bucket, count(*) as rows, min({x}) as low, max({x}) as high"
-    found = source.connection.cursor().execute(source.sql(listed) + " group by 1 order by 1").fetchall()
+    found = source.rows(source.sql(listed) + " group by 1 order by 1")
     number, rows, least, most = zip(*found, strict=True)
     return np.array(number), np.array(rows, dtype=np.int64), np.array(least, dtype=float), np.array(most, dtype=float)
 

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ..scan import queries
 from ..scan.stream import Column, Source
 from .panel_rows import PanelRows
 
@@ -18,17 +19,18 @@ def sorted_copy(rows: PanelRows) -> Iterator[PanelRows]:
     It holds 8 bytes a number of `PanelRows.plan`, spilled by DuckDB beyond its memory limit. Where DuckDB is told not
     to keep the order of a table's rows, nothing is copied and every pass sorts anew.
     """
-    cursor = rows.source.connection.cursor()
-    if not cursor.execute("select current_setting('preserve_insertion_order')").fetchone()[0]:
+    connection = rows.source.connection
+    if not queries.one(connection, "select current_setting('preserve_insertion_order')")[0]:
         yield rows
         return
     name = f"panel_{uuid.uuid4().hex}"
-    cursor.execute(f"attach ':memory:' as {name}")
+    queries.run(connection, f"attach ':memory:' as {name}")
     try:
-        cursor.execute(f"create table {name}.rows as {rows.source.sql(rows.plan.select())} order by {rows.order}")
+        select = rows.source.sql(rows.plan.select())
+        queries.run(connection, f"create table {name}.rows as {select} order by {rows.order}")
         columns = tuple(Column(column.name, f"c{j}") for j, column in enumerate(rows.plan.columns))
         plan = dataclasses.replace(rows.plan, columns=columns, cluster="k")
-        source = Source(rows.source.connection, f"{name}.rows")
+        source = Source(connection, f"{name}.rows")
         yield dataclasses.replace(rows, source=source, plan=plan, order="")
     finally:
-        cursor.execute(f"detach {name}")
+        queries.run(connection, f"detach {name}")

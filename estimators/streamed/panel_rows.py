@@ -149,7 +149,7 @@ def first_changed(problem: Streamed, sql: str) -> Any:
     unit = quoted(problem.study.unit)
     groups = f"{problem.source.sql(f'{unit} as unit, {sql} as v')}"
     query = f"select min(unit) from (select unit from ({groups}) group by unit having min(v) <> max(v))"
-    found = problem.source.connection.cursor().execute(query).fetchone()[0]
+    found = problem.source.rows(query)[0][0]
     return int(found) if isinstance(found, float) and found.is_integer() else found
 
 

@@ -23,7 +23,7 @@ def rd_bins(running: Running, y: Column) -> list[CurvePoint]:
     places = [_place(x, own, first) for own, first in zip(edges, (0, BINS), strict=True)]
     place = f"case when {x} < {real(cutoff)} then {places[0]} else {places[1]} end"
     asked = f"{place} as place, count(*), favg({x}), favg({y.sql}), stddev_samp({y.sql})"
-    rows = running.source.connection.cursor().execute(running.source.sql(asked) + " group by 1 order by 1").fetchall()
+    rows = running.source.rows(running.source.sql(asked) + " group by 1 order by 1")
     return [bin_point("left" if at < BINS else "right", n, mx, my, spread) for at, n, mx, my, spread in rows]
 
 
@@ -56,7 +56,7 @@ def running_density(running: Running) -> list[CurvePoint]:
         f"least(trunc(abs({x} - {c}) / {real(width)}), case when {x} < {c} then {counts[0]} else {counts[1]} end - 1)"
     )
     asked = f"{x} >= {c} as is_right, {place}::integer as place, count(*)"
-    rows = running.source.connection.cursor().execute(running.source.sql(asked) + " group by 1, 2").fetchall()
+    rows = running.source.rows(running.source.sql(asked) + " group by 1, 2")
     units = [np.zeros(count) for count in counts]
     for is_right, at, n in rows:
         units[int(is_right)][at] = n

@@ -26,9 +26,17 @@ class Pinned:
 
     connection: Any
 
-    def cursor(self) -> Any:
+    def cursor(self) -> Pinned:
         """The connection."""
-        return self.connection
+        return self
+
+    def close(self) -> None:
+        """Nothing: the table goes with its connection."""
+
+    @property
+    def sql(self) -> Any:
+        """The connection's own, as DuckDB looks for what is handed to it where that is called."""
+        return self.connection.sql
 
 
 @dataclass(frozen=True)
