@@ -78,9 +78,7 @@ def score(name: str, block: Mapping[str, Any] | None, units: Any, session: Any =
 
 
 @warehouse.handed_back
-def design(
-    name: str, block: Mapping[str, Any] | None, units: Any, session: Any = None, scores: Any = None
-) -> pa.Table:
+def design(name: str, block: Mapping[str, Any] | None, units: Any, session: Any = None, scores: Any = None) -> pa.Table:
     """The design table: one row a diagnostic, from outcome-free or pre-period data.
 
     Parameters

@@ -11,9 +11,9 @@ EXPLAINED = 1e-10
 def variance_inflation(correlation: np.ndarray) -> list[float | None]:
     """The factor of each column among all but the last, and of the last (the treatment) given all others.
 
-    The covariates are swept one after the other (Beaton 1964), as macros/statistics/variance_inflation.sql does it: their
-    diagonal becomes the factors among covariates, and that of the treatment 1 − R² given them. A column that earlier ones
-    explain stays unswept, so that which of two equal columns has the infinite factor depends on their order.
+    The covariates are swept one after the other (Beaton 1964), as macros/statistics/variance_inflation.sql does it:
+    their diagonal becomes the factors among covariates, and that of the treatment 1 − R² given them. A column that
+    earlier ones explain stays unswept, so that which of two equal columns has the infinite factor is a matter of order.
 
     Parameters
     ----------

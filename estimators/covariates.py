@@ -1,4 +1,4 @@
-"""How alike the arms are, and how much the covariates say of one another and of the treatment: design rows by covariate."""
+"""How alike the arms are, and what the covariates say of one another and of the treatment: rows of the design table."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .contracts import is_missing
 from .errors import Refusal
 from .problem import Problem, rows_read
 from .result import DesignRow
-from .scan.covariates import GROUPS, CovariateSums, add_up, blocks_of
+from .scan.covariates import CovariateSums, add_up, blocks_of
 from .scan.stream import NUMBERS, ROWS
 from .scores import WEIGHTS, weight_column
 from .study import Study
@@ -31,8 +31,8 @@ def covariate_design(problem: Problem, scores: Any = None) -> list[DesignRow]:
     """Rows ``smd`` and ``vif`` of a study with covariates and a treatment, from one pass over its rows.
 
     ``smd`` is the standardised mean difference of each covariate column between the arms of a binary treatment, raw
-    (estimator and estimand None) and under the weights that the scores hold; ``vif`` is the variance inflation factor of
-    each covariate among the covariates, and of the treatment given them. No outcome is read.
+    (estimator and estimand None) and under the weights that the scores hold; ``vif`` is the variance inflation factor
+    of each covariate among the covariates, and of the treatment given them. No outcome is read.
 
     One row a unit is read, as one-row-a-unit estimators do; for ``vif`` those with a value in treatment and covariates,
     whether or not they have an outcome, and for ``smd`` those of them that have a score. Sampling weights are not used.
@@ -115,13 +115,12 @@ def _shown(value: float, digits: int) -> str:
 def _sums(problem: Problem, kind: str | None, scores: Any, weightings: list[Weighting]) -> CovariateSums:
     study, columns = problem.study, _with_covariates(problem)
     names, values = _columns(study, columns)
-    group, weights = None, []
+    weights: list[np.ndarray] = []
     if kind == "binary":
         place, found = _scored(study, columns, scores, weightings)
-        group = ((columns[str(study.treatment)] == 1) + 2 * (place >= 0)).astype(np.uint8)
         weights = [np.where(place >= 0, w[place], 0.0) if len(w) else np.zeros(len(place)) for w in found]
     rows = max(min(ROWS, NUMBERS // (len(values) + len(weights))), 1)
-    return add_up(blocks_of([*values, *weights], group, rows), names, len(weights), GROUPS if weights else 1, rows)
+    return add_up(blocks_of([*values, *weights], rows), names, len(weights), rows)
 
 
 def _with_covariates(problem: Problem) -> Columns:

@@ -1,4 +1,4 @@
-"""The sums of covariates on an engine that hands out no rows: cross-products as everywhere, weighted sums in its SQL."""
+"""The sums of covariates on an engine that hands out no rows: cross-products as ever, weighted sums in its SQL."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from ..covariates import Weighting
 from ..errors import Refusal
 from ..scan import moments_scan
-from ..scan.covariates import GROUPS, CovariateSums
+from ..scan.covariates import CovariateSums
 from ..scan.frame import Frame
 from ..scan.stream import Column, Plan, Source, quoted
 from ..scores import weight_column
@@ -29,28 +29,29 @@ def engine_sums(
     Refusal
         Where the scores are not on the engine.
     """
+    p = len(columns)
     if problem.kind != "binary":
         moments = moments_scan.scan(source, Plan(columns)).moments
-        return CovariateSums(moments, np.zeros((1, 0, len(columns) + 1)))
+        return CovariateSums(moments, np.zeros((2, 0, p + 1)), np.zeros((2, p + 1)))
     beside = source if scores is None else _beside(problem, source, scores, weightings)
-    arm = f"case when {quoted(str(problem.study.treatment))} = 1 then 1 else 0 end"
-    scored = "2" if scores is None else "case when cqox_w0 is not null then 2 else 0 end"
     weights = ("1",) if scores is None else tuple(f"coalesce(cqox_w{j}, 0)" for j in range(len(weightings)))
-    plan = Plan(columns, group=f"({arm}) + ({scored})", n_groups=GROUPS, carry=tuple(f"({w})::double" for w in weights))
+    arm = f"case when {quoted(str(problem.study.treatment))} = 1 then 0 else 1 end"  # the treated first
+    plan = Plan(columns, group=arm, n_groups=2, carry=tuple(f"({w})::double" for w in weights))
     moments = moments_scan.scan(beside, plan).moments
-    return CovariateSums(moments, _weighted(beside, plan, moments.shift, moments.scale))
+    weighted, squares = _weighted(beside, plan, moments.shift, moments.scale)
+    return CovariateSums(moments.merged(np.zeros(2, dtype=np.intp)), weighted, squares)
 
 
-def _weighted(source: Source, plan: Plan, shift: np.ndarray, scale: np.ndarray) -> np.ndarray:
+def _weighted(source: Source, plan: Plan, shift: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     assert isinstance(source, EngineSource)
     p, weights = len(plan.columns), [f"carried{j}" for j in range(len(plan.carry))]
-    frame = Frame(shift, scale, np.empty((p + 1, 0)))
-    query = numbers.standardised(source, plan, frame, weights)
+    query = numbers.standardised(source, plan, Frame(shift, scale, np.empty((p + 1, 0))), weights)
     asked = [f"sum({w} * z{i})" for w in weights for i in range(p + 1)]
-    out = np.zeros((plan.n_groups, len(weights), p + 1))
+    asked += [f"sum({weights[0]} * z{i} * z{i})" for i in range(p + 1)]
+    weighted, squares = np.zeros((2, len(weights), p + 1)), np.zeros((2, p + 1))
     for k, found in numbers.sums(source, asked, query, by_group=True).items():
-        out[k] = found.reshape(len(weights), p + 1)
-    return out
+        weighted[k], squares[k] = found[: -p - 1].reshape(len(weights), p + 1), found[-p - 1 :]
+    return weighted, squares
 
 
 def _beside(problem: Streamed, source: Source, scores: Any, weightings: list[Weighting]) -> EngineSource:

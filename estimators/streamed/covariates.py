@@ -8,7 +8,7 @@ from ..covariates import Weighting, check_width, rows_of, weightings_of, without
 from ..errors import Refusal
 from ..result import DesignRow
 from ..scan import columns as scan_columns
-from ..scan.covariates import GROUPS, CovariateSums, add_up
+from ..scan.covariates import CovariateSums, add_up
 from ..scan.stream import Column, Plan, Source, blocks, quoted
 from ..scores import weight_column
 from ..terms import columns_of, unique
@@ -70,18 +70,22 @@ def _sums(
     problem: Streamed, source: Source, columns: tuple[Column, ...], scores: Any, weightings: list[Weighting]
 ) -> CovariateSums:
     names = tuple(column.name for column in columns)
-    if problem.kind != "binary":
-        plan = Plan(columns)
-        return add_up(blocks(source, plan), names, 0, 1, plan.rows())
-    arm = f"({quoted(str(problem.study.treatment))} = 1)::utinyint"
+    weights: list[Column] = []
+    if problem.kind == "binary":
+        weights, source = _weighted(problem, source, scores, weightings)
+    plan = Plan((*columns, *weights))
+    return add_up(blocks(source, plan), names, len(weights), plan.rows())
+
+
+def _weighted(
+    problem: Streamed, source: Source, scores: Any, weightings: list[Weighting]
+) -> tuple[list[Column], Source]:
+    """The sets of weights, and the units beside them; a weight that is NULL is zero."""
     if scores is None:
-        plan = Plan((*columns, Column("raw", "1::double")), group=f"{arm} + 2", n_groups=GROUPS)
-        return add_up(blocks(source, plan), names, 1, GROUPS, plan.rows())
+        return [Column("w0", "1::double")], source
     held, kind = _relation(problem, scores)
-    beside = _beside(problem, source, held, kind, weightings)
     weights = [Column(f"w{j}", f"coalesce(cqox_w{j}, 0)") for j in range(len(weightings))]
-    plan = Plan((*columns, *weights), group=f"{arm} + 2 * (cqox_w0 is not null)::utinyint", n_groups=GROUPS)
-    return add_up(blocks(beside, plan), names, len(weights), GROUPS, plan.rows())
+    return weights, _beside(problem, source, held, kind, weightings)
 
 
 def _beside(problem: Streamed, source: Source, scores: str, kind: str, weightings: list[Weighting]) -> Source:
