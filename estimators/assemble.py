@@ -13,6 +13,9 @@ from .problem import Problem
 from .study import Study
 from .warehouse import Columns
 
+# What a row_budget of 200,000 rows of 30 columns comes to.
+NUMBERS_HELD = 6_000_000
+
 
 def assemble(
     study: Study, units: Any, session: Any = None, for_design: bool = False, edges: Any = None
@@ -41,7 +44,7 @@ def assemble(
         If the units break a contract.
     """
     by_running = for_design and study.design == "rd" and study.running is not None
-    source = _warehouse(units, session, study)
+    source = _warehouse(units, session, study, _budget(study, for_design))
     if source is not None:
         return _streamed(study, source, by_running)
     keys = [study.unit] + ([study.time] if study.time else [])
@@ -64,16 +67,23 @@ def held(study: Study, every: Columns, by_running: bool = False, edges: Columns 
     return Problem(study, first, "default", options, columns, edges=edges, gaps=gaps, given=every), dropped
 
 
-def _warehouse(units: Any, session: Any, study: Study) -> Any:
+def _budget(study: Study, for_design: bool) -> int:
+    """The rows that are held: of wide units fewer for a design table, whose sums need none of them."""
+    if not for_design or study.design == "synthetic_control":  # whose fit is not streamed
+        return study.row_budget
+    return min(study.row_budget, NUMBERS_HELD // len(study.columns()))
+
+
+def _warehouse(units: Any, session: Any, study: Study, budget: int) -> Any:
     """The rows as a source of streams (of sums, on another engine) where they are more than the budget; else None."""
     from .scan.stream import Source
 
     source = warehouse.source(units, study.name)
     if source is not None:
-        return source if source.one("count(*)")[0] > study.row_budget else None
+        return source if source.one("count(*)")[0] > budget else None
     if isinstance(units, (Mapping, pa.Table)):
         rows = len(units) if isinstance(units, pa.Table) else max((len(v) for v in units.values()), default=0)
-        if rows <= study.row_budget:
+        if rows <= budget:
             return None
         import duckdb
 
@@ -85,7 +95,7 @@ def _warehouse(units: Any, session: Any, study: Study) -> Any:
         connection.execute("create table units as select * from given")
         connection.unregister("given")
         return Source.of(connection, "units")
-    if session is None or units.aggregate("count(*)").fetchall()[0][0] <= study.row_budget:
+    if session is None or units.aggregate("count(*)").fetchall()[0][0] <= budget:
         return None
     return Source.of(session, units)
 

@@ -78,27 +78,59 @@ def score(name: str, block: Mapping[str, Any] | None, units: Any, session: Any =
 
 
 @warehouse.handed_back
-def design(name: str, block: Mapping[str, Any] | None, units: Any, session: Any = None) -> pa.Table:
+def design(name: str, block: Mapping[str, Any] | None, units: Any, session: Any = None, scores: Any = None) -> pa.Table:
     """The design table: one row a diagnostic, from outcome-free or pre-period data.
 
-    A diagnostic that cannot be computed is a row with a NULL value and the reason; the gate on it fails.
+    Parameters
+    ----------
+    name, block
+        The study and its declaration.
+    units : duckdb relation, Spark DataFrame, Ibis table, Arrow table or mapping of arrays
+    session : DuckDB connection or SparkSession, optional
+        What dbt hands a model; with DuckDB's, large or wide units are streamed and never held.
+    scores : relation or table, optional
+        What `score` gave: the balance under its weights is measured.
+
+    Returns
+    -------
+    pyarrow.Table, or a Spark DataFrame where the session is Spark's
+        What the design asks (`DESIGN_CHECKS`), and for a study with covariates and a treatment the rows ``smd`` and
+        ``vif`` of `estimators.covariates`. A diagnostic that cannot be computed is a row with a NULL value and the
+        reason; the gate on it fails. Empty where the declaration or the data break a contract.
     """
     try:
         problem, _ = assemble(Study.declare(name, block), units, session, for_design=True)
     except StudyError:
         return table([], DESIGN_SCHEMA)
-    where = DESIGN_CHECKS.get(problem.study.design)
+    rows = [*_examined(problem, "design", DESIGN_CHECKS.get(problem.study.design)), *_of_covariates(problem, scores)]
+    return table(({"study": name, **clean(row)} for row in rows), DESIGN_SCHEMA)
+
+
+def _examined(problem: Any, metric: str, where: str | None) -> list[DesignRow]:
     if where is None:
-        return table([], DESIGN_SCHEMA)
+        return []
     module, function = where.split(":")
     module = module if isinstance(problem, Problem) else f"streamed.{function}"
     try:
         own = problem.for_run(problem.study.decision.primary, "default")
-        rows = getattr(load(f"estimators.{module}"), function)(own)
+        return list(getattr(load(f"estimators.{module}"), function)(own))
     except Exception as bad:  # a metric without a row fails its gate; this row tells why there is none
-        reason = str(bad) if isinstance(bad, Refusal) else f"{type(bad).__name__}: {bad}"
-        rows = [DesignRow(None, "design", "overall", None, f"the design could not be examined: {reason}")]
-    return table(({"study": name, **clean(row)} for row in rows), DESIGN_SCHEMA)
+        return [DesignRow(None, metric, "overall", None, f"the design could not be examined: {_words(bad)}")]
+
+
+def _of_covariates(problem: Any, scores: Any) -> list[DesignRow]:
+    where = "covariates" if isinstance(problem, Problem) else "streamed.covariates"
+    module = load(f"estimators.{where}")
+    try:
+        return list(module.covariate_design(problem, scores))
+    except Exception as bad:  # as above
+        from .covariates import weightings_of, without
+
+        return without(problem.study, problem.kind, weightings_of(scores), _words(bad))
+
+
+def _words(bad: Exception) -> str:
+    return str(bad) if isinstance(bad, Refusal) else f"{type(bad).__name__}: {bad}"
 
 
 @warehouse.handed_back

@@ -72,6 +72,8 @@ class DesignRow:
         None where it could not be computed; the gate then fails.
     reason : str
         One sentence that gives the figure's meaning, or why there is none.
+    estimand : str or None
+        Where the diagnostic is that of an estimator's weights for one estimand; None where it holds for all.
     """
 
     estimator: str | None
@@ -79,6 +81,7 @@ class DesignRow:
     subject: str
     value: float | None
     reason: str
+    estimand: str | None = None
 
 
 @dataclass(frozen=True)
@@ -153,7 +156,7 @@ EFFECTS_SCHEMA = pa.schema(
 
 DESIGN_SCHEMA = pa.schema(
     [
-        ("study", _TEXT), ("estimator", _TEXT), ("metric", _TEXT), ("subject", _TEXT),
+        ("study", _TEXT), ("estimator", _TEXT), ("estimand", _TEXT), ("metric", _TEXT), ("subject", _TEXT),
         ("value", _REAL), ("reason", _TEXT),
     ]
 )  # fmt: skip

@@ -11,10 +11,21 @@ from .errors import Refusal
 from .problem import Problem
 from .result import table
 
+# Estimator and estimand of each weight; macros/gates/gate_balance.sql has the same list.
+WEIGHTS = (
+    ("ipw", "ATE"), ("ipw", "ATT"), ("ipw", "ATO"), ("psm", "ATE"), ("psm", "ATT"), ("stratification", "ATE"),
+    ("stratification", "ATT"),
+)  # fmt: skip
+
+
+def weight_column(estimator: str, estimand: str) -> str:
+    """The column of an estimator's weights."""
+    return f"weight_{estimator}_{estimand.lower()}"
+
+
 _COLUMNS = (
     "propensity", "propensity_crossfit", "mu0", "mu1", "dr_score", "dr_score_att",
-    "weight_ipw_ate", "weight_ipw_att", "weight_ipw_ato", "weight_psm_ate", "weight_psm_att",
-    "weight_stratification_ate", "weight_stratification_att",
+    *(weight_column(*weight) for weight in WEIGHTS),
 )  # fmt: skip
 
 

@@ -94,7 +94,7 @@ def expand(term: str, columns: Columns) -> Matrix:
             values = np.log(np.where(values > 0, values, np.where(np.isnan(values), np.nan, np.inf)))
     if np.isinf(values).any():
         raise ValueError(f"'{term}' is not a finite number in {int(np.isinf(values).sum())} rows")
-    return Matrix(values.astype(float)[:, None], (term,))
+    return Matrix(values.astype(float, copy=False)[:, None], (term,))
 
 
 def _indicators(name: str, values: np.ndarray) -> Matrix:

@@ -2,4 +2,10 @@ def model(dbt, session):
     dbt.config(materialized="table", schema="studies")
     from estimators import design
 
-    return design("nsw_transport", dbt.config.meta_get("study"), dbt.ref("nsw_transport_units"), session)
+    return design(
+        "nsw_transport",
+        dbt.config.meta_get("study"),
+        units=dbt.ref("nsw_transport_units"),
+        session=session,
+        scores=dbt.ref("nsw_transport_scores"),
+    )

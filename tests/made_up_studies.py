@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from estimators import design
 
@@ -13,7 +14,10 @@ Columns = dict[str, Any]
 WEIGHTS = [f"weight_{name}" for name in (
     "ipw_ate", "ipw_att", "ipw_ato", "psm_ate", "psm_att", "stratification_ate", "stratification_att",
 )]  # fmt: skip
-BLOCK = {"design": "observational", "outcome": "y", "treatment": "t", "covariates": ["x"]}
+BLOCK = {
+    "question": "?", "design": "observational", "outcome": "y", "treatment": "t", "covariates": ["x"],
+    "decision": {"primary": "ipw", "estimand": "ATE", "desired_direction": "more", "minimum_effect": 0},
+}  # fmt: skip
 OTHERS = {"secondary_outcomes": ["z"], "guardrails": {"g": {"desired_direction": "more", "margin": 1}}}
 PANEL = {"design": "panel", "outcome": "y", "unit": "county", "time": "year", "cohort": "cohort"}
 
@@ -54,7 +58,7 @@ def two_populations(**changed: Any) -> Columns:
 def metric(name: str, value: float | None, reason: str = "measured", estimator: str | None = None) -> Columns:
     """A design table of one row."""
     return {
-        "study": ["s"], "estimator": [estimator], "metric": [name], "subject": ["overall"],
+        "study": ["s"], "estimator": [estimator], "estimand": [None], "metric": [name], "subject": ["overall"],
         "value": [value], "reason": [reason],
     }  # fmt: skip
 
@@ -100,8 +104,10 @@ STUDIES: dict[str, dict[str, Any]] = {
     "constant_treatment": {"units": units(t=[1] * 80)},
     "third_arm": {"units": units(t=[0, 1, 2, 1] * 20)},
     "one_and_two": {"units": units(t=[1, 2] * 40)},
-    "dose": {"units": units(t=list(range(80)))},
-    "dose_in_an_experiment": {"units": units(t=list(range(80))), "declares": {"design": "experiment"}},
+    "dose": {"units": units(t=list(range(80))), "scores": None},
+    "dose_in_an_experiment": {
+        "units": units(t=list(range(80))), "scores": None, "declares": {"design": "experiment"},
+    },
     "panel": {"units": panel(), "block": PANEL},
     "repeated_period": {"units": panel(year=[2000, 2000] + [2000, 2001] * 3), "block": PANEL},
     "no_cohort_at_all": {"units": panel(cohort=[None] * 8), "block": PANEL},
@@ -135,6 +141,20 @@ STUDIES: dict[str, dict[str, Any]] = {
     "excepted": {"units": units(), "scores": scores(propensity=HALF_THE_UNTREATED_FAR)},
     # and this one for one estimator only
     "excepted_once": {"units": units(), "scores": scores(propensity=HALF_THE_UNTREATED_FAR)},
+    # a gates file that was not given what the roles ask for
+    "no_design_table": {"units": units(), "design": None},
+    "no_scores_table": {"units": units(), "scores": None},
+    "neither_table": {"units": units(), "scores": None, "design": None},
+    "instruments_without_design": {
+        "units": units(z=NOISE), "scores": None, "design": None,
+        "declares": {"design": "iv", "instruments": ["z"], "covariates": []},
+    },
+    # a design model that was given no scores, and one whose table is empty
+    "unweighted": {"units": units(), "design": "unweighted"},
+    "empty_design": {"units": units(), "design": "empty"},
+    "no_covariates": {"units": units(), "declares": {
+        "covariates": [], "design": "experiment", "decision": {**BLOCK["decision"], "primary": "difference_in_means"},
+    }},
 }  # fmt: skip
 
 # A gate on the design, its metric, a value that passes and one that fails, and whether the failure blocks.
@@ -163,10 +183,7 @@ for kind, gate, name, good, bad, _, whose in DESIGNS:
 # The sample ratio as estimators.design measures it: 40 and 20 of 80 against a declared half, and 20 against nothing.
 for case, treated, allocation in (("even", 40, 0.5), ("uneven", 20, 0.5), ("undeclared", 20, None)):
     own = units(t=[1] * treated + [0] * (80 - treated), x=NOISE)
-    block = {**BLOCK, "design": "experiment", "question": "?", "allocation": allocation, "decision": {
-        "primary": "difference_in_means", "estimand": "ATE", "desired_direction": "more", "minimum_effect": 0,
-    }}  # fmt: skip
-    STUDIES[f"ratio_{case}"] = {"units": own, "block": block, "design": design("ratio", block, own)}
+    STUDIES[f"ratio_{case}"] = {"units": own, "declares": {"design": "experiment", "allocation": allocation}}
 
 EXCEPTIONS = (
     ("excepted", "overlap", "*", "*", "ATE", "false", "pilot among regular customers"),
@@ -174,3 +191,19 @@ EXCEPTIONS = (
 )
 # The policy as a user may change it: overlap no longer blocks, and balance has no line at all.
 EDITED = ["all_good", "far_untreated", "unbalanced"]
+
+
+def block_of(study: dict[str, Any]) -> dict[str, Any]:
+    """What a made-up study declares."""
+    return study.get("block") or {**BLOCK, **study.get("declares", {})}
+
+
+# Each has the scores above and the design table that Python makes of all that, unless it says otherwise.
+for name, study in STUDIES.items():
+    if "block" not in study:
+        study.setdefault("scores", scores())
+    asked = study.setdefault("design", "whole")
+    if isinstance(asked, str):
+        weights = None if asked == "unweighted" or study.get("scores") is None else pa.table(study["scores"])
+        made = design(name, block_of(study), study["units"], scores=weights)
+        study["design"] = made.slice(0, 0) if asked == "empty" else made

@@ -25,7 +25,7 @@
 {% macro measure(statistics) %}
     {% do adapter.create_schema(made_up_relation('measured', none)) %}
     {% for one in statistics %}
-        {% set package = context if one.macro == 'term_columns' else context['cqox'] %}
+        {% set package = context['cqox'] if one.macro in context['cqox'] else context %}
         {% set sql = package[one.macro](**one.arguments) %}
         {% do run_query(
             'create table measured.' ~ one.name ~ ' as ' ~ (one.get('around') or '{}') | replace('{}', sql)
@@ -45,4 +45,15 @@
 
 {% macro made_up_relation(schema, name) %}
     {{ return(api.Relation.create(database=target.database or none, schema=schema, identifier=name)) }}
+{% endmacro %}
+
+{# The statistics of the terms of a declaration, for tests/parity/test_design_statistics.py. #}
+{% macro term_differences(relation, treatment, terms, weights) %}
+    {{ return(cqox.standardised_differences(relation, treatment, cqox.term_expressions(relation, terms), weights)) }}
+{% endmacro %}
+
+{% macro term_inflation(relation, treatment, terms) %}
+    {% set columns = cqox.term_expressions(relation, terms) %}
+    {% do columns.append({'name': treatment, 'sql': cqox.as_number(treatment)}) %}
+    {{ return(cqox.variance_inflation(relation, columns)) }}
 {% endmacro %}

@@ -18,6 +18,11 @@
     {{ return("'" ~ (text | string | replace("\\", "\\\\") | replace("'", "\\'")) ~ "'") }}
 {% endmacro %}
 
+{# A column's name between the engine's quotes, which it may contain itself: adapter.quote does not double them. #}
+{% macro quoted(name) %}{{ return(adapter.dispatch('quoted', 'cqox')(name)) }}{% endmacro %}
+{% macro default__quoted(name) %}{{ return('"' ~ (name | string | replace('"', '""')) ~ '"') }}{% endmacro %}
+{% macro spark__quoted(name) %}{{ return('`' ~ (name | string | replace('`', '``')) ~ '`') }}{% endmacro %}
+
 {% macro null_text() %}cast(null as {{ cqox.type_text() }}){% endmacro %}
 
 {% macro null_double() %}cast(null as {{ cqox.type_double() }}){% endmacro %}

@@ -1,11 +1,8 @@
 {#
-    Balance: the standardised mean difference of every covariate column, raw (information) and under the weights of each
-    weighting or matching estimator for its estimand (blocks that pair).
+    Balance, from the rows `smd` of the study's design table: the standardised mean difference of every covariate column, raw
+    (information) and under the weights of each weighting or matching estimator for its estimand (blocks that pair).
 #}
-{% macro gate_balance(block, units, scores) %}
-    {% set columns = cqox.term_expressions(units, block.get('covariates') or []) %}
-    {% set weights = [{'column': none, 'estimand': none, 'estimator': none}] + cqox.score_weights() %}
-    {% set joined = cqox.balance_input(block, units, scores) %}
+{% macro gate_balance(study, design) %}
     {% set limit = cqox.gate_threshold('balance') %}
     {% set raw_limit = cqox.gate_threshold('raw_balance') %}
     {% set sql %}
@@ -19,13 +16,47 @@
                 as threshold,
             coalesce(abs(value) < case when estimator is null then {{ raw_limit }} else {{ limit }} end, false)
                 as is_passing,
-            coalesce(
-                case when estimator is null then 'raw' else 'weighted' end
-                || ' difference of ' || subject || ' is ' || {{ cqox.format_number('value', 3) }}
-                || ' standard deviations',
-                'the difference of ' || subject || ' could not be computed: no weights, or an arm is empty'
-            ) as reason
-        from ({{ cqox.standardised_differences(joined, 'treatment', columns, weights) }}) as differences
+            reason
+        from {{ design }}
+        where metric = 'smd'
+        union all
+        -- what the table has no row of fails, for its estimator and estimand alone
+        select
+            wanted.gate,
+            'covariates' as subject,
+            wanted.estimand,
+            wanted.estimator,
+            {{ cqox.null_double() }} as value,
+            cast(case when wanted.estimator is null then {{ raw_limit }} else {{ limit }} end as {{ cqox.type_double() }})
+                as threshold,
+            false as is_passing,
+            {{ cqox.no_metric(study, 'smd') }} as reason
+        from (
+            select
+                'raw_balance' as gate,
+                {{ cqox.null_text() }} as estimand,
+                {{ cqox.null_text() }} as estimator
+            {%- for w in cqox.score_weights() %}
+                union all
+                select
+                    'balance' as gate,
+                    {{ cqox.as_text("'" ~ w.estimand ~ "'") }} as estimand,
+                    {{ cqox.as_text("'" ~ w.estimator ~ "'") }} as estimator
+            {%- endfor %}
+        ) as wanted
+        left join (
+            select
+                coalesce(estimand, '') as estimand,
+                coalesce(estimator, '') as estimator,
+                count(*) as n
+            from {{ design }}
+            where metric = 'smd'
+            group by coalesce(estimand, ''), coalesce(estimator, '')
+        ) as there
+            on
+                coalesce(wanted.estimand, '') = there.estimand
+                and coalesce(wanted.estimator, '') = there.estimator
+        where there.n is null
     {% endset %}
     {{ return(sql) }}
 {% endmacro %}
@@ -43,18 +74,4 @@
         {% endfor %}
     {% endfor %}
     {{ return(out) }}
-{% endmacro %}
-
-{# Scores beside the units' covariates. #}
-{% macro balance_input(block, units, scores) %}
-    {% set unit = block.get('unit', 'unit_id') %}
-    {% set names = cqox.columns_of_terms(block.get('covariates') or []) %}
-    {% set picked = [] %}
-    {% for name in names %}{% do picked.append('units.' ~ adapter.quote(name)) %}{% endfor %}
-    {% for w in cqox.score_weights() %}{% do picked.append('scores.' ~ w.column) %}{% endfor %}
-    {{ return(
-        '(select scores.treatment as treatment, ' ~ picked | join(', ') ~ ' from ' ~ scores ~ ' as scores inner join '
-        ~ units ~ ' as units on ' ~ cqox.as_text('scores.unit_id') ~ ' = '
-        ~ cqox.as_text('units.' ~ adapter.quote(unit)) ~ ') as scored'
-    ) }}
 {% endmacro %}

@@ -54,9 +54,9 @@
     #}
     {% set lenient = role in ('cohort', 'secondary outcome', 'guardrail') or block.get('missing') == 'drop' %}
     {# A unit of the target population need not have an outcome. #}
-    {% set gap = adapter.quote(name) ~ ' is null' %}
+    {% set gap = cqox.quoted(name) ~ ' is null' %}
     {% if name in cqox.target_gaps(block) %}
-        {% set gap = gap ~ ' and coalesce(' ~ adapter.quote(block['sample']) ~ ', 1) <> 0' %}
+        {% set gap = gap ~ ' and coalesce(' ~ cqox.quoted(block['sample']) ~ ', 1) <> 0' %}
     {% endif %}
     {# Without rows there is one breach, which contract_has_rows tells. #}
     {% set passes = 'nulls < n or n = 0' if lenient else 'nulls = 0' %}
@@ -72,7 +72,7 @@
 
 {% macro contract_unique(units, keys) %}
     {% set quoted = [] %}
-    {% for key in keys %}{% do quoted.append(adapter.quote(key)) %}{% endfor %}
+    {% for key in keys %}{% do quoted.append(cqox.quoted(key)) %}{% endfor %}
     {% set listed = keys | join(', ') %}
     {{ return(cqox.gate_row(
         'contract', cqox.text_literal('unique ' ~ listed), 'repeated', '0', 'repeated = 0',

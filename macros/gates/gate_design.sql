@@ -22,6 +22,8 @@
         'synthetic_control': [('pre_fit', 'pre_rmspe_ratio', 'most', 'overall'),
                               ('pre_fit_level', 'pre_rmspe_level', 'most', 'overall')],
     }.get(block.get('design'), []) %}
+    {# An experiment without a treatment (several arms) has neither test. #}
+    {% if block.get('design') == 'experiment' and not block.get('treatment') %}{% set checks = [] %}{% endif %}
     {% if block.get('design') == 'rd' and block.get('covariates') %}
         {% do checks.append(('covariate_continuity', 'covariate_continuity_p', 'least', 'covariates')) %}
     {% endif %}
@@ -34,7 +36,7 @@
     {% set sql %}
         select
             '{{ gate }}' as gate,
-            coalesce(measured.subject, '{{ subject }}') as subject,
+            coalesce(measured.subject, {{ cqox.text_literal(subject) }}) as subject,
             {{ cqox.null_text() }} as estimand,
             measured.estimator,
             measured.value,

@@ -77,13 +77,13 @@
 {% macro rows_of_units(block, units) %}
     {% set conditions = [] %}
     {% if block.get('time') and block.get('cross_section') is not none %}
-        {% do conditions.append(adapter.quote(block['time']) ~ ' = ' ~ block['cross_section']) %}
+        {% do conditions.append(cqox.quoted(block['time']) ~ ' = ' ~ block['cross_section']) %}
     {% elif block.get('time') %}
         {% do conditions.append(
-            adapter.quote(block['time']) ~ ' = (select max(' ~ adapter.quote(block['time']) ~ ') from ' ~ units ~ ')'
+            cqox.quoted(block['time']) ~ ' = (select max(' ~ cqox.quoted(block['time']) ~ ') from ' ~ units ~ ')'
         ) %}
     {% endif %}
-    {% if block.get('sample') %}{% do conditions.append(adapter.quote(block['sample']) ~ ' = 1') %}{% endif %}
+    {% if block.get('sample') %}{% do conditions.append(cqox.quoted(block['sample']) ~ ' = 1') %}{% endif %}
     {{ return(
         '(select * from ' ~ units ~ ' where ' ~ conditions | join(' and ') ~ ')' if conditions else units | string
     ) }}
@@ -91,6 +91,8 @@
 
 {# Columns that units of the target population (sample 0) need not have, as estimators/contracts.py target_gaps. #}
 {% macro target_gaps(block) %}
+    {# asked for every column: without a target population the roles are not gone through each time #}
+    {% if not block.get('sample') %}{{ return([]) }}{% endif %}
     {% set known = [block.get('unit', 'unit_id')] %}
     {% for role in ['time', 'cluster', 'weight', 'fold', 'sample'] %}
         {% if block.get(role) %}{% do known.append(block[role]) %}{% endif %}
@@ -99,11 +101,9 @@
         {% do known.extend(cqox.columns_of_terms(block.get(role))) %}
     {% endfor %}
     {% set out = [] %}
-    {% if block.get('sample') %}
-        {% for role, name, text_allowed in cqox.declared_columns(block) %}
-            {% if name not in known %}{% do out.append(name) %}{% endif %}
-        {% endfor %}
-    {% endif %}
+    {% for role, name, text_allowed in cqox.declared_columns(block) %}
+        {% if name not in known %}{% do out.append(name) %}{% endif %}
+    {% endfor %}
     {{ return(out) }}
 {% endmacro %}
 

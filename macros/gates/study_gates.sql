@@ -11,16 +11,19 @@
     {% set present = cqox.units_columns(units) %}
     {% set parts = [cqox.gate_contract(study, block, units, present)] %}
     {% set intact = cqox.unreadable_columns(block, present) | length == 0 %}
-    {% set own = cqox.rows_of_units(block, units) %}
+    {% do parts.extend(cqox.gate_inputs(study, block, units, present, scores, design)) %}
+    {% set adjusted = intact and design is not none and block.get('treatment') and block.get('covariates') %}
+    {% if adjusted and scores is not none %}
+        {% do parts.append(cqox.gate_balance(study, design)) %}
+    {% endif %}
     {% if intact and scores is not none %}
-        {% do parts.append(cqox.gate_balance(block, own, scores)) %}
         {% do parts.append(cqox.gate_overlap(scores)) %}
         {% do parts.append(cqox.gate_effective_sample_size(scores)) %}
     {% endif %}
-    {% if intact and block.get('treatment') and block.get('covariates') %}
-        {% do parts.append(cqox.gate_collinearity(block, own)) %}
+    {% if adjusted %}
+        {% do parts.append(cqox.gate_collinearity(study, block, design)) %}
     {% endif %}
-    {% if design is not none %}
+    {% if design is not none and cqox.design_checks(block) %}
         {% do parts.append(cqox.gate_design(block, design)) %}
     {% endif %}
 
@@ -51,7 +54,7 @@
             + (case when design = '*' then 0 else 1 end) as specificity
         from {{ policy }}
         where
-            design in ('*', '{{ block.get('design') }}')
+            design in ('*', {{ cqox.text_literal(block.get('design')) }})
             and estimator not in ('{{ cqox.strangers(block, scores) | join("', '") }}')
 
     ),
@@ -76,7 +79,7 @@
                 lines.gate = general.gate
                 and general.estimator = '*'
                 and general.estimand = '*'
-        where lines.study = '{{ study }}'
+        where lines.study = {{ cqox.text_literal(study) }}
 
     ),
 
@@ -129,7 +132,7 @@
     final as (
 
         select
-            {{ cqox.as_text("'" ~ study ~ "'") }} as study,
+            {{ cqox.as_text(cqox.text_literal(study)) }} as study,
             ranked.gate,
             ranked.subject,
             ranked.estimand,

@@ -30,7 +30,9 @@
                 {%- set i = loop.index0 %},
                 var_samp(x{{ i }}) as v{{ i }}
                 {%- for w in weights %},
-                    sum(w{{ loop.index0 }} * x{{ i }}) / nullif(sum(w{{ loop.index0 }}), 0) as m{{ i }}_{{ loop.index0 }}
+                    sum(w{{ loop.index0 }} * x{{ i }})
+                    / nullif(sum(case when x{{ i }} is not null then w{{ loop.index0 }} end), 0)
+                        as m{{ i }}_{{ loop.index0 }}
                 {%- endfor %}
             {%- endfor %}
         from numbers

@@ -40,11 +40,11 @@
 {% endmacro %}
 
 {% macro as_number(column) %}
-    {{ return('cast(' ~ adapter.quote(column) ~ ' as ' ~ cqox.type_double() ~ ')') }}
+    {{ return('cast(' ~ cqox.quoted(column) ~ ' as ' ~ cqox.type_double() ~ ')') }}
 {% endmacro %}
 
 {% macro category_indicators(relation, column) %}
-    {% set quoted = adapter.quote(column) %}
+    {% set quoted = cqox.quoted(column) %}
     {% set levels = run_query(
         'select ' ~ cqox.as_text(quoted) ~ ' as level from (select distinct ' ~ quoted ~ ' from ' ~ relation
         ~ ' as observed where ' ~ quoted ~ ' is not null) as levels order by ' ~ quoted

@@ -1,7 +1,7 @@
 {#
     Variance inflation factors, from the correlation matrix swept in SQL (Beaton 1964). Sweeping the covariates turns their
     diagonal into VIFs among covariates and leaves 1 - R² of the treatment given them, so one matrix gives both.
-    A constant column goes with nothing. columns: list of {name, sql}, treatment last. Gives position, subject, value; NULL
+    A constant column goes with nothing; a row that lacks a number is left out. columns: list of {name, sql}, treatment last. Gives position, subject, value; NULL
     where earlier columns explain one (an infinite VIF): the gate fails.
 #}
 {% macro variance_inflation(relation, columns) %}
@@ -15,11 +15,19 @@
 
     numbers as (
 
-        select
+        select *
+        from (
+            select
+                {% for c in columns %}
+                    {{ c.sql }} as x{{ loop.index0 }}{{ "," if not loop.last }}
+                {% endfor %}
+            from {{ relation }} as observed
+        ) as every_row
+        -- correlations of different rows are no correlation matrix
+        where
             {% for c in columns %}
-                {{ c.sql }} as x{{ loop.index0 }}{{ "," if not loop.last }}
+                x{{ loop.index0 }} is not null {{ "and" if not loop.last }}
             {% endfor %}
-        from {{ relation }} as observed
 
     ),
 
@@ -156,11 +164,19 @@
 
     numbers as (
 
-        select
+        select *
+        from (
+            select
+                {% for c in columns %}
+                    {{ c.sql }} as x{{ loop.index0 }}{{ "," if not loop.last }}
+                {% endfor %}
+            from {{ relation }} as observed
+        ) as every_row
+        -- correlations of different rows are no correlation matrix
+        where
             {% for c in columns %}
-                {{ c.sql }} as x{{ loop.index0 }}{{ "," if not loop.last }}
+                x{{ loop.index0 }} is not null {{ "and" if not loop.last }}
             {% endfor %}
-        from {{ relation }} as observed
 
     ),
 

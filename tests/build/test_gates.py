@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pytest
-from made_up_studies import BLOCK, DESIGNS, EDITED, EXCEPTIONS, STUDIES, Columns
+from made_up_studies import DESIGNS, EDITED, EXCEPTIONS, STUDIES, WEIGHTS, Columns, block_of
 from projects import dbt, installed
 
 from estimators import gating
@@ -74,7 +74,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         connection.execute("create schema scenarios")
         for name, study in STUDIES.items():
             for table in ("units", "scores", "design"):
-                if table in study:
+                if study.get(table) is not None:
                     write(connection, f"{name}_{table}", study[table])
         connection.execute("create schema seeds")
         for seed in ("gate_policy", "gate_exceptions"):
@@ -90,8 +90,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def judge(project: Path, names: list[str]) -> Judged:
     scenarios = [
-        {"name": name, "block": STUDIES[name].get("block") or {**BLOCK, **STUDIES[name].get("declares", {})},
-         **{table: f"{name}_{table}" if table in STUDIES[name] else None for table in ("units", "scores", "design")}}
+        {"name": name, "block": block_of(STUDIES[name]), **{
+            table: f"{name}_{table}" if STUDIES[name].get(table) is not None else None
+            for table in ("units", "scores", "design")
+        }}
         for name in names
     ]  # fmt: skip
     done = dbt(project, "run-operation", "judge", "--args", json.dumps({"scenarios": scenarios}))
@@ -275,6 +277,45 @@ def test_sample_ratio_needs_a_declared_allocation(judged: Judged) -> None:
     assert "sample_ratio" in judged.blocked("ratio_uneven", "difference_in_means", "ATE")
     assert (undeclared["value"], undeclared["is_passing"]) == (None, True)
     assert undeclared["reason"].startswith("not applicable")
+
+
+@pytest.mark.parametrize(
+    ("study", "missing"),
+    [
+        ("no_design_table", ["design"]), ("no_scores_table", ["scores"]), ("neither_table", ["design", "scores"]),
+        ("instruments_without_design", ["design"]),
+    ],
+)  # fmt: skip
+def test_a_gates_file_that_lacks_a_table_is_refused_by_name(judged: Judged, study: str, missing: list[str]) -> None:
+    assert sorted(judged.failed(study, "error")) == [("contract", table) for table in missing]
+    for table in missing:
+        row = judged.one(study, "contract", subject=table)
+        assert row["blocks"]
+        assert row["reason"] == (
+            f"{study}_gates.sql gives study_gates() no {table}, which the study's roles ask for: add the model "
+            f"{study}_{table} (python_models/{study}_{table}.py, and its entry in the YAML) and "
+            f"{table}=ref('{study}_{table}')"
+        )
+
+
+def test_a_design_table_without_rows_fails_closed_and_says_what_to_do(judged: Judged) -> None:
+    for study, there in (("unweighted", True), ("empty_design", False)):
+        found = judged.of(study, "balance")
+        assert len(found) == len(WEIGHTS)
+        for row in found:
+            assert (row["subject"], row["value"], row["is_passing"], row["blocks"]) == ("covariates", None, False, True)
+            assert "scores=dbt.ref('" + study + "_scores') in python_models/" + study + "_design.py" in row["reason"]
+        assert judged.one(study, "raw_balance")["is_passing"] is there
+        assert judged.one(study, "collinearity", estimator=None)["is_passing"] is there
+    assert judged.blocked("empty_design", "regression_adjustment", "ATE") == {"collinearity"}
+    assert judged.blocked("unweighted", "regression_adjustment", "ATE") == set()
+    assert judged.blocked("unweighted", "psm", "ATT") == {"balance"}
+
+
+def test_without_covariates_there_is_nothing_to_balance(judged: Judged) -> None:
+    assert judged.failed("no_covariates", "error") == []
+    assert not judged.of("no_covariates", "balance") + judged.of("no_covariates", "collinearity")
+    assert judged.one("no_covariates", "omnibus_balance")["reason"].startswith("not applicable")
 
 
 def test_empty_scores_fail_closed(judged: Judged) -> None:

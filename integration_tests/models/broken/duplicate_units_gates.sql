@@ -2,5 +2,6 @@
     study='duplicate_units',
     block=config.meta_get('study', {}),
     units=ref('duplicate_units_units'),
-    scores=ref('duplicate_units_scores')
+    scores=ref('duplicate_units_scores'),
+    design=ref('duplicate_units_design')
 ) }}

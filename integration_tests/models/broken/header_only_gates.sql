@@ -2,5 +2,6 @@
     study='header_only',
     block=config.meta_get('study', {}),
     units=ref('header_only_units'),
-    scores=ref('header_only_scores')
+    scores=ref('header_only_scores'),
+    design=ref('header_only_design')
 ) }}

@@ -2,5 +2,6 @@
     study='missing_column',
     block=config.meta_get('study', {}),
     units=ref('missing_column_units'),
-    scores=ref('missing_column_scores')
+    scores=ref('missing_column_scores'),
+    design=ref('missing_column_design')
 ) }}

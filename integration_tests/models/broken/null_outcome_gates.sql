@@ -2,5 +2,6 @@
     study='null_outcome',
     block=config.meta_get('study', {}),
     units=ref('null_outcome_units'),
-    scores=ref('null_outcome_scores')
+    scores=ref('null_outcome_scores'),
+    design=ref('null_outcome_design')
 ) }}

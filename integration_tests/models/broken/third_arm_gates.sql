@@ -2,5 +2,6 @@
     study='third_arm',
     block=config.meta_get('study', {}),
     units=ref('third_arm_units'),
-    scores=ref('third_arm_scores')
+    scores=ref('third_arm_scores'),
+    design=ref('third_arm_design')
 ) }}

@@ -2,5 +2,6 @@
     study='unknown_estimator',
     block=config.meta_get('study', {}),
     units=ref('unknown_estimator_units'),
-    scores=ref('unknown_estimator_scores')
+    scores=ref('unknown_estimator_scores'),
+    design=ref('unknown_estimator_design')
 ) }}

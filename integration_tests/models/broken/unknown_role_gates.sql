@@ -2,5 +2,6 @@
     study='unknown_role',
     block=config.meta_get('study', {}),
     units=ref('unknown_role_units'),
-    scores=ref('unknown_role_scores')
+    scores=ref('unknown_role_scores'),
+    design=ref('unknown_role_design')
 ) }}

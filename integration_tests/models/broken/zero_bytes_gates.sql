@@ -2,5 +2,6 @@
     study='zero_bytes',
     block=config.meta_get('study', {}),
     units=ref('zero_bytes_units'),
-    scores=ref('zero_bytes_scores')
+    scores=ref('zero_bytes_scores'),
+    design=ref('zero_bytes_design')
 ) }}

@@ -2,5 +2,6 @@
     study='cohort',
     block=config.meta_get('study', {}),
     units=ref('cohort_units'),
-    scores=ref('cohort_scores')
+    scores=ref('cohort_scores'),
+    design=ref('cohort_design')
 ) }}

@@ -2,5 +2,6 @@
     study='nhefs',
     block=config.meta_get('study', {}),
     units=ref('nhefs_units'),
-    scores=ref('nhefs_scores')
+    scores=ref('nhefs_scores'),
+    design=ref('nhefs_design')
 ) }}

@@ -2,5 +2,6 @@
     study='nsw_cps',
     block=config.meta_get('study', {}),
     units=ref('nsw_cps_units'),
-    scores=ref('nsw_cps_scores')
+    scores=ref('nsw_cps_scores'),
+    design=ref('nsw_cps_design')
 ) }}

@@ -1,0 +1,11 @@
+def model(dbt, session):
+    dbt.config(materialized="table", schema="studies")
+    from estimators import design
+
+    return design(
+        "null_covariate",
+        dbt.config.meta_get("study"),
+        units=dbt.ref("null_covariate_units"),
+        session=session,
+        scores=dbt.ref("null_covariate_scores"),
+    )

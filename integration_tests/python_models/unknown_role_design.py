@@ -1,0 +1,11 @@
+def model(dbt, session):
+    dbt.config(materialized="table", schema="studies")
+    from estimators import design
+
+    return design(
+        "unknown_role",
+        dbt.config.meta_get("study"),
+        units=dbt.ref("unknown_role_units"),
+        session=session,
+        scores=dbt.ref("unknown_role_scores"),
+    )
