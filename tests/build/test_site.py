@@ -44,6 +44,38 @@ def browser() -> Iterator[Any]:
         found.close()
 
 
+@pytest.fixture(scope="module")
+def troubled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A site in which nsw is not current, a figure of card is broken, and the page of methods cannot be written."""
+    import duckdb
+
+    from reports import drawing
+
+    folder = tmp_path_factory.mktemp("troubled")
+    warehouse = figures_fixture.build(folder / "warehouse.duckdb")
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute("drop view marts.currency")
+        connection.execute(
+            "create view marts.currency as select study, study <> 'nsw' as is_current,"
+            " case when study = 'nsw' then 'its data file has changed since: run `make build`' end as reason"
+            " from marts.decision_cards"
+        )
+        connection.execute("create schema seeds")
+        connection.execute("create table seeds.estimator_catalogue as select 1 as other")
+    whole = drawing.draw
+
+    def breaks(name: str, rows: Any) -> Any:
+        if (name, rows.name) == ("estimator_forest", "card"):
+            raise ValueError("no room for the labels")
+        return whole(name, rows)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(drawing, "draw", breaks)
+        given = ["--warehouse", str(warehouse), "--out", str(folder / "site"), "--workers", "1", "--manifest", "none"]
+        assert main([*given, "--studies", "nsw,card"]) == 1
+    return folder / "site"
+
+
 class Opened:
     """A page, and what its console complained of."""
 
@@ -93,6 +125,30 @@ def test_axe_finds_nothing_serious(browser: Any, site: Path, name: str, scheme: 
         found = axe.Axe().run(opened.page).response["violations"]
         told = [(one["id"], one["nodes"][0]["html"][:160]) for one in found if one["impact"] in SERIOUS]
         assert told == []
+
+
+@pytest.mark.parametrize("name", ["index", "nsw", "card", "methods"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_that_tell_of_trouble_are_whole_pages(browser: Any, troubled: Path, name: str, scheme: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    told = {"index": "1 not current", "nsw": "its data file has changed since", "methods": "could not be written",
+            "card": "no room for the labels"}  # fmt: skip
+    for width in (1440, 375):
+        with Opened(browser, troubled, name, width, color_scheme=scheme) as opened:
+            assert opened.errors == []
+            assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
+            assert opened.page.locator("main h1").count() == 1
+            assert told[name].lower() in opened.page.locator("main").inner_text().lower()
+            found = axe.Axe().run(opened.page).response["violations"]
+            assert [(one["id"], one["nodes"][0]["html"][:160]) for one in found if one["impact"] in SERIOUS] == []
+
+
+def test_the_index_filters_what_is_not_current(browser: Any, troubled: Path) -> None:
+    with Opened(browser, troubled, "index") as opened:
+        opened.page.get_by_label("Decision", exact=True).select_option("not_current")
+        shown = opened.page.locator("#study-list > li:visible")
+        assert shown.count() == 1
+        assert "Does job training raise earnings" in shown.inner_text()
 
 
 def test_the_index_searches_and_filters(browser: Any, site: Path) -> None:
@@ -206,6 +262,34 @@ def test_every_download_of_a_study_is_there(browser: Any, site: Path) -> None:
         names = [link.get_attribute("href") for link in links]
         assert len(names) >= 16
         assert all((site / name).is_file() for name in names if name)
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_the_interactive_page_runs_under_a_policy_that_stops_others(
+    browser: Any, site: Path, tmp_path: Path, beside: bool
+) -> None:
+    """As the report has it, with plotly.js beside, and as ``python -m figures`` writes it, whole."""
+    from figures import interactive
+    from figures.data import connect, load
+
+    (warehouse,) = site.parent.parent.glob("marts*/warehouse.duckdb")
+    with connect(warehouse) as connection:
+        rows = load(connection, "mpdta")
+    page = interactive.study_page(rows, "plotly.js" if beside else "")
+    assert isinstance(page, str)
+    assert page.count("Content-Security-Policy") == 1
+    if beside:
+        assert (site / "figures/mpdta/interactive.html").read_text() == page.replace("plotly.js", "../plotly.js")
+        (tmp_path / "plotly.js").write_text(interactive.script())
+    (tmp_path / "whole.html").write_text(page)
+    (tmp_path / "tried.html").write_text(page.replace("</main>", "<script>document.title = 'taken'</script></main>"))
+    with Opened(browser, tmp_path, "whole") as opened:
+        opened.page.locator(".point").first.wait_for(state="attached", timeout=20_000)
+        assert opened.page.locator(".js-plotly-plot .main-svg").count() >= 2
+        assert opened.errors == []
+    with Opened(browser, tmp_path, "tried") as opened:
+        assert opened.page.title() == rows.card["question"]
+        assert any("Content Security Policy" in error for error in opened.errors)
 
 
 def test_interactive_plots_answer(browser: Any, site: Path) -> None:
