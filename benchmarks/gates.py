@@ -2,7 +2,7 @@
 
 Each case is a study of this many rows in a copy of benchmarks/warehouse: units and scores are made by SQL (so that no
 propensity of 500 covariates is fitted), then dbt runs the design model and the gates. Seconds are those of dbt's nodes;
-memory is that of dbt's process at its most, once while units and scores are written and once while design and gates are.
+memory is that of dbt's process at its most, while units and scores are written, and while design and gates are.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from pathlib import Path
 
 from benchmarks.design import Limits
 from benchmarks.watch import Watched, watched
+from estimators import scores
 
 ROOT = Path(__file__).resolve().parents[1]
 # Name: numeric covariates, levels of one category.
 CASES = {"500 numbers": (500, 0), "120 numbers": (120, 0), "120 levels": (0, 120), "79 terms": (79, 0)}
-WEIGHTS = "ipw_ate ipw_att ipw_ato psm_ate psm_att stratification_ate stratification_att".split()
+WEIGHTS = tuple(f"{estimator}_{estimand.lower()}" for estimator, estimand in scores.WEIGHTS)
 
 
 def project(folder: Path, rows: int, numbers: int, levels: int) -> Path:
@@ -86,7 +87,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--cases", nargs="*", choices=list(CASES), default=list(CASES))
     given = parser.parse_args(arguments)
-    print("| covariates | rows | design, s | gates, s | MiB of units and scores | MiB of design and gates | KiB of SQL |")
+    print(
+        "| covariates | rows | design, s | gates, s | MiB of units and scores | MiB of design and gates | KiB of SQL |"
+    )
     print("|---|---|---|---|---|---|---|")
     for name in given.cases:
         print(measured(name, given.rows), flush=True)

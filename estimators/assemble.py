@@ -47,6 +47,7 @@ def assemble(
     source = _warehouse(units, session, study, _budget(study, for_design))
     if source is not None:
         return _streamed(study, source, by_running)
+    contracts.check_types(study, warehouse.types_of(units))
     keys = [study.unit] + ([study.time] if study.time else [])
     columns = warehouse.read(units, study.columns(), keys, study.name)
     network = None if study.edges is None or edges is None else warehouse.read_edges(edges, study.name)
@@ -105,6 +106,7 @@ def _streamed(study: Study, source: Any, by_running: bool) -> tuple[Any, int]:
 
     types = source.types()
     warehouse.check_columns(study.columns(), list(types), study.name)
+    contracts.check_types(study, types)
     return streamed(study, source, types, facts(source, study, types), by_running)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from .warehouse import Columns
 # Squares of larger numbers overflow, and a variance with them.
 LARGEST = 1e150
 ARMS_AT_MOST = 10
+_NESTED = re.compile(r".*\]$|(struct|map|union|list|array|blob|bytea|binary|variant|row)")
+_SCALAR = re.compile(r"(interval|date|time|uuid|bit)")
 # Roles whose gaps are judged where their own effect is estimated, and not for the whole study.
 SECONDARY, GUARDRAIL = "secondary outcome", "guardrail"
 
@@ -98,6 +101,28 @@ def _column_facts(values: np.ndarray, counted: np.ndarray | None = None) -> Colu
         return ColumnFacts(count, next((repr(v) for v in values if v is not None), "''"), False, 0.0)
     infinite = bool(np.isinf(values).any())
     return ColumnFacts(count, None, infinite, float(np.abs(values[~missing]).max(initial=0.0)))
+
+
+def check_types(study: Study, types: Mapping[str, str]) -> None:
+    """Raise for a column whose type no role can read: dates where a number is asked, lists, structures and bytes.
+
+    Parameters
+    ----------
+    types : mapping of column to DuckDB's name of its type
+    """
+    for role, name, text_allowed in [("unit", study.unit, True), *roles(study)]:
+        kind = kind_of_type(types.get(name, ""))
+        if kind == "nested" or (kind == "scalar" and not text_allowed):
+            mend = "Cast it to a number in the units (days since a date, a year)"
+            mend = "Give one number or one text a row in the units" if kind == "nested" else mend
+            raise StudyError(study.name, f"{role} '{name}' holds {types[name].upper()} values", mend)
+
+
+def kind_of_type(name: str) -> str:
+    """``scalar`` (a date, a time, a UUID), ``nested`` (lists, structures, bytes) or ``plain``; as the gates have it."""
+    if _NESTED.match(name.lower()):
+        return "nested"
+    return "scalar" if _SCALAR.match(name.lower()) else "plain"
 
 
 def check(study: Study, columns: Columns) -> None:

@@ -18,7 +18,7 @@ from .scan.covariates import CovariateSums, add_up, blocks_of
 from .scan.stream import NUMBERS, ROWS
 from .scores import WEIGHTS, weight_column
 from .study import Study
-from .terms import columns_of, expand, is_category, unique
+from .terms import columns_of, expand, parts_of, unique
 from .warehouse import Columns
 
 # A matrix of more columns than this is no set of covariates but an id that is read as a category.
@@ -158,16 +158,11 @@ def _columns(study: Study, columns: Columns) -> tuple[tuple[str, ...], list[np.n
 
 
 def _check_width(study: Study, columns: Columns) -> None:
-    levels = {
-        name: len(set(columns[name].tolist()))
-        for term in study.covariates for part in term.split(":") if is_category(part.strip())
-        for name in columns_of(part.strip())
-    }  # fmt: skip
-    width = 0
-    for term in study.covariates:
-        parts = [part.strip() for part in term.split(":")]
-        width += math.prod(levels[columns_of(part)[0]] - 1 if is_category(part) else 1 for part in parts)
-    check_width(width)
+    terms = [parts_of(term) for term in study.covariates]
+    categories = {part.column for parts in terms for part in parts if part.kind == "category"}
+    levels = {name: len(set(columns[name].tolist())) for name in categories}
+    width = (math.prod(levels[part.column] - 1 for part in parts if part.kind == "category") for parts in terms)
+    check_width(sum(width))
 
 
 def check_width(width: int) -> None:
@@ -184,7 +179,7 @@ def _scored(
     n = len(columns[study.unit])
     if scores is None:
         return np.arange(n), [np.ones(n)]
-    names = [weight_column(*weight) for weight in weightings[1:]]
+    names = [weight_column(str(estimator), str(estimand)) for estimator, estimand in weightings[1:]]
     got = warehouse.read(scores, ["unit_id", *names], ["unit_id"], study.name)
     at = {str(unit): i for i, unit in enumerate(got["unit_id"].tolist())}
     place = np.array([at.get(str(unit), -1) for unit in columns[study.unit].tolist()], dtype=np.intp)

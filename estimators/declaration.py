@@ -37,6 +37,15 @@ _KNOWN_KEYS = (
 )  # fmt: skip
 
 
+def _column(name: str) -> str | None:
+    """The column that a name stands for where it is read as a term; None for several."""
+    try:
+        columns = columns_of(name)
+    except ValueError:
+        return None
+    return columns[0] if len(columns) == 1 else None
+
+
 class Declaration:
     """A block under check; `study` gives the result."""
 
@@ -105,6 +114,8 @@ class Declaration:
         if not isinstance(value, str) or not value:
             mend = "Write a sentence or a word" if key in _TEXT_KEYS else "Give one column's name"
             raise self.error(f"role '{key}' must be text, not {value!r}", mend)
+        if key in _COLUMN_ROLES and _column(value) != value:
+            raise self.error(f"{key} '{value}' reads as a term", "Rename the column in the units")
         return value
 
     def number(self, key: str, value: Any) -> float:

@@ -1,4 +1,10 @@
-"""Terms of a declaration (``age``, ``age^2``, ``C(race)``, ``log(x)``, ``a:b``) as columns of numbers."""
+"""Terms of a declaration (``age``, ``age^2``, ``C(race)``, ``log(x)``, ``a:b``) as columns of numbers.
+
+One rule, which macros/statistics/term_expressions.sql keeps to as well: a term is parts between colons, blanks around
+a part do not count, and a part is ``name^1`` … ``name^9``, ``C(name)``, ``log(name)``, or else the name of a column,
+whatever it holds: ``my col``, ``größe``, ``order``. A name that looks like one of these, or holds a colon, stands
+between backticks.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +17,13 @@ import numpy as np
 
 Columns = Mapping[str, np.ndarray]
 
-_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
-_POWER = re.compile(rf"^({_NAME})\^([1-9])$")
-_CATEGORY = re.compile(rf"^C\(({_NAME})\)$")
-_LOG = re.compile(rf"^log\(({_NAME})\)$")
-_PLAIN = re.compile(rf"^{_NAME}$")
+# A colon with an even number of backticks after it.
+_BETWEEN = re.compile(r":(?=(?:[^`]*`[^`]*`)*[^`]*$)")
+_FORMS = (
+    ("power", re.compile(r"(?s)(.+)\^([1-9])")),
+    ("category", re.compile(r"(?s)C\((.+)\)")),
+    ("log", re.compile(r"(?s)log\((.+)\)")),
+)
 
 
 T = TypeVar("T")
@@ -29,34 +37,68 @@ class Matrix:
     names: tuple[str, ...]
 
 
-def columns_of(term: str) -> tuple[str, ...]:
-    """The raw columns that a term reads.
+@dataclass(frozen=True)
+class Part:
+    """One factor of a term.
+
+    Attributes
+    ----------
+    kind : str
+        ``number``, ``power``, ``category`` or ``log``.
+    column : str
+        The raw column that it reads.
+    name : str
+        What its column of numbers is called; a category's begin with ``column=``.
+    power : int
+    """
+
+    kind: str
+    column: str
+    name: str
+    power: int = 1
+
+
+def parts_of(term: str) -> tuple[Part, ...]:
+    """The factors of a term.
 
     Raises
     ------
     ValueError
-        If the text is not a term.
+        If a part is empty.
     """
-    if ":" in term:
-        return tuple(c for part in term.split(":") for c in columns_of(part.strip()))
-    for pattern in (_POWER, _CATEGORY, _LOG):
-        match = pattern.match(term)
+    parts = [part.strip() for part in _BETWEEN.split(term)]
+    if not all(parts):
+        raise ValueError(f"'{term}' is not a term; write name, name^2, C(name), log(name) or a:b")
+    return tuple(_part(text) for text in parts)
+
+
+def _part(text: str) -> Part:
+    for kind, pattern in _FORMS:
+        match = pattern.fullmatch(text)
         if match:
-            return (match.group(1),)
-    if _PLAIN.match(term):
-        return (term,)
-    raise ValueError(f"'{term}' is not a term; write name, name^2, C(name), log(name) or a:b")
+            power = int(match.group(2)) if kind == "power" else 1
+            return Part(kind, _unquoted(match.group(1)), text, power)
+    return Part("number", _unquoted(text), _unquoted(text))
+
+
+def _unquoted(name: str) -> str:
+    name = name.strip()
+    return name[1:-1] if len(name) > 2 and name[0] == name[-1] == "`" else name
+
+
+def columns_of(term: str) -> tuple[str, ...]:
+    """The raw columns that a term reads; ValueError if a part is empty."""
+    return tuple(part.column for part in parts_of(term))
 
 
 def is_category(term: str) -> bool:
     """Whether the term is ``C(name)``."""
-    return bool(_CATEGORY.match(term))
+    return [part.kind for part in parts_of(term)] == ["category"]
 
 
 def numeric_columns_of(term: str) -> tuple[str, ...]:
     """The raw columns that a term reads as numbers: not those inside ``C(…)``."""
-    parts = [part.strip() for part in term.split(":")]
-    return tuple(c for part in parts if not is_category(part) for c in columns_of(part))
+    return tuple(part.column for part in parts_of(term) if part.kind != "category")
 
 
 def expand(term: str, columns: Columns) -> Matrix:
@@ -78,23 +120,23 @@ def expand(term: str, columns: Columns) -> Matrix:
     KeyError
         If a column is absent.
     """
-    if ":" in term:
-        return _product([expand(part.strip(), columns) for part in term.split(":")])
-    (name,) = columns_of(term)
-    values = columns[name]
-    if is_category(term):
-        return _indicators(name, values)
+    return _product([_numbers(part, columns) for part in parts_of(term)])
+
+
+def _numbers(part: Part, columns: Columns) -> Matrix:
+    values = columns[part.column]
+    if part.kind == "category":
+        return _indicators(part.column, values)
     if values.dtype == object:
-        raise ValueError(f"column '{name}' holds text; declare it as C({name})")
-    power = _POWER.match(term)
+        raise ValueError(f"column '{part.column}' holds text; declare it as C({part.column})")
     with np.errstate(all="ignore"):
-        if power:
-            values = values ** int(power.group(2))
-        elif _LOG.match(term):
+        if part.kind == "power":
+            values = values**part.power
+        elif part.kind == "log":
             values = np.log(np.where(values > 0, values, np.where(np.isnan(values), np.nan, np.inf)))
     if np.isinf(values).any():
-        raise ValueError(f"'{term}' is not a finite number in {int(np.isinf(values).sum())} rows")
-    return Matrix(values.astype(float, copy=False)[:, None], (term,))
+        raise ValueError(f"'{part.name}' is not a finite number in {int(np.isinf(values).sum())} rows")
+    return Matrix(values.astype(float, copy=False)[:, None], (part.name,))
 
 
 def _indicators(name: str, values: np.ndarray) -> Matrix:

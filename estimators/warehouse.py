@@ -81,6 +81,31 @@ def source(relation: Any, study: str) -> Any:
     return EngineSource.on(engine)
 
 
+def types_of(relation: Any) -> dict[str, str]:
+    """DuckDB's name of each column's type, of a DuckDB relation or an Arrow table; empty for what carries no types."""
+    if isinstance(relation, pa.Table):
+        return {field.name: _type_name(field.type) for field in relation.schema}
+    if isinstance(relation, Mapping) or is_spark(relation) or is_ibis(relation):
+        return {}
+    return {name: str(kind) for name, kind in zip(relation.columns, relation.types, strict=True)}
+
+
+def _type_name(kind: pa.DataType) -> str:
+    """Of the types that no number or text is; Arrow's own name for others."""
+    if pa.types.is_nested(kind):
+        return "STRUCT" if pa.types.is_struct(kind) else "MAP" if pa.types.is_map(kind) else "LIST"
+    if pa.types.is_date(kind):
+        return "DATE"
+    if pa.types.is_timestamp(kind):
+        return "TIMESTAMP" if kind.tz is None else "TIMESTAMP WITH TIME ZONE"
+    if pa.types.is_time(kind):
+        return "TIME"
+    if pa.types.is_duration(kind) or pa.types.is_interval(kind):
+        return "INTERVAL"
+    binary = pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind)
+    return "BLOB" if binary else str(kind)
+
+
 def engine_name(relation: Any) -> str:
     """Which engine holds the rows: duckdb (memory too), spark, or a backend of Ibis."""
     if is_spark(relation):

@@ -195,7 +195,7 @@ EDITED = ["all_good", "far_untreated", "unbalanced"]
 
 def block_of(study: dict[str, Any]) -> dict[str, Any]:
     """What a made-up study declares."""
-    return study.get("block") or {**BLOCK, **study.get("declares", {})}
+    return study["block"] if "block" in study else {**BLOCK, **study.get("declares", {})}
 
 
 # Each has the scores above and the design table that Python makes of all that, unless it says otherwise.

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from ..errors import Refusal
-from ..terms import columns_of, is_category
+from ..terms import Part, parts_of
 from .stream import Column, Source, quoted
 
 _NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT",
@@ -28,9 +28,9 @@ def columns(source: Source, terms: tuple[str, ...]) -> tuple[Column, ...]:
         If the text is not a term.
     """
     types = source.types()
-    names = sorted({c for term in terms for part in _parts(term) if is_category(part) for c in columns_of(part)})
+    names = sorted({part.column for term in terms for part in parts_of(term) if part.kind == "category"})
     levels = _levels(source, names, types)
-    return tuple(column for term in terms for column in _product([_one(p, types, levels) for p in _parts(term)]))
+    return tuple(column for term in terms for column in _product([_one(p, types, levels) for p in parts_of(term)]))
 
 
 def is_number(kind: str) -> bool:
@@ -43,26 +43,21 @@ def is_fraction(kind: str) -> bool:
     return kind.startswith(_FRACTIONS)
 
 
-def _parts(term: str) -> list[str]:
-    return [part.strip() for part in term.split(":")]
-
-
-def _one(part: str, types: dict[str, str], levels: dict[str, list[Any]]) -> list[Column]:
-    (name,) = columns_of(part)
-    if is_category(part):
+def _one(part: Part, types: dict[str, str], levels: dict[str, list[Any]]) -> list[Column]:
+    name = part.column
+    if part.kind == "category":
         kept = levels[name][1:]
         return [Column(f"{name}={shown(level)}", f"({quoted(name)} = {literal(level)})::double") for level in kept]
     if not is_number(types[name]):
         raise Refusal(f"column '{name}' holds text", f"Declare it as C({name})")
     number = f"{quoted(name)}::double"
-    if "^" in part:
-        power = int(part.rsplit("^", 1)[1])
-        return [Column(part, f"({number} * {number})" if power == 2 else f"pow({number}, {power})")]
-    if part.startswith("log("):
+    if part.kind == "power":
+        return [Column(part.name, f"({number} * {number})" if part.power == 2 else f"pow({number}, {part.power})")]
+    if part.kind == "log":
         # DuckDB stops at the logarithm of zero; an infinity is refused by name later.
         safe = f"case when {number} > 0 then ln({number}) when {number} <= 0 then 'infinity'::double end"
-        return [Column(part, f"({safe})")]
-    return [Column(part, number)]
+        return [Column(part.name, f"({safe})")]
+    return [Column(part.name, number)]
 
 
 def _product(parts: list[list[Column]]) -> list[Column]:

@@ -18,7 +18,7 @@ from ..scan import columns as scan_columns
 from ..scan import moments_scan
 from ..scan.stream import Column, Plan, Source, quoted
 from ..study import Options, Study
-from ..terms import unique
+from ..terms import parts_of, unique
 from .facts import facts as facts_of
 
 
@@ -136,7 +136,7 @@ class Streamed:
 
     def _infinite(self, terms: tuple[str, ...]) -> dict[str, int]:
         """Rows in which a power or logarithm among the terms' parts is no finite number; asked once each."""
-        parts = [part.strip() for term in terms for part in term.split(":") if "^" in part or "log(" in part]
+        parts = [part.name for term in terms for part in parts_of(term) if part.kind in ("power", "log")]
         known: dict[str, int] = self.cache.setdefault("infinite", {})
         fresh = tuple(part for part in unique(parts) if part not in known)
         if fresh:
@@ -226,7 +226,7 @@ class Streamed:
         terms = unique([*raw, *study.instruments, *study.terms()])
         # Only the estimators that read a broken term are to refuse.
         broken = {part for part, rows in self._infinite(tuple(terms)).items() if rows}
-        terms = [term for term in terms if not broken & {part.strip() for part in term.split(":")}]
+        terms = [term for term in terms if not broken & {part.name for part in parts_of(term)}]
         return tuple(unique(self.columns(tuple(terms)), key=lambda column: column.name))
 
     def moments(self) -> Moments:

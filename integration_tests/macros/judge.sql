@@ -12,7 +12,7 @@
             scores=made_up_relation('scenarios', one.scores) if one.scores else none,
             design=made_up_relation('scenarios', one.design) if one.design else none
         ) %}
-        {% do run_query('create or replace table judged.' ~ one.name ~ ' as ' ~ sql) %}
+        {% do run_query('create or replace table ' ~ made_up_relation('judged', one.name) ~ ' as ' ~ sql) %}
     {% endfor %}
     {# reading a table's columns opened a transaction, which an operation rolls back unless it says otherwise #}
     {% do run_query('commit') %}

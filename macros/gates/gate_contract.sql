@@ -15,7 +15,7 @@
     {% if keys | reject('in', present) | list | length == 0 %}
         {% do rows.append(cqox.contract_unique(units, keys)) %}
     {% endif %}
-    {% if block.get('treatment') in present and not cqox.is_text(present[block['treatment']]) %}
+    {% if block.get('treatment') in present and not cqox.unfit_type(present[block['treatment']], false) %}
         {% do rows.append(cqox.contract_treatment(units, block)) %}
     {% endif %}
     {{ return(rows | join('\nunion all\n')) }}
@@ -48,6 +48,16 @@
             cqox.text_literal(column ~ ' holds text' ~ mend)
         )) }}
     {% endif %}
+    {% set kind = cqox.kind_of_type(present[name]) %}
+    {% if kind == 'nested' or (kind == 'scalar' and not text_allowed) %}
+        {# estimators/contracts.py check_types has the same words #}
+        {% set mend = 'give one number or one text a row in the units' if kind == 'nested'
+            else 'cast it to a number in the units (days since a date, a year)' %}
+        {{ return(cqox.gate_row(
+            'contract', subject, cqox.null_double(), cqox.null_double(), 'false',
+            cqox.text_literal(column ~ ' holds ' ~ present[name] | upper ~ ' values: ' ~ mend)
+        )) }}
+    {% endif %}
     {#
         Never-treated units have no cohort, `missing: drop` leaves rows out, and a secondary outcome or guardrail with gaps
         is refused by itself: there only a column without a value breaks.
@@ -55,7 +65,8 @@
     {% set lenient = role in ('cohort', 'secondary outcome', 'guardrail') or block.get('missing') == 'drop' %}
     {# A unit of the target population need not have an outcome. #}
     {% set gap = cqox.quoted(name) ~ ' is null' %}
-    {% if name in cqox.target_gaps(block) %}
+    {% set sample = block.get('sample') %}
+    {% if sample in present and not cqox.unfit_type(present[sample], false) and name in cqox.target_gaps(block) %}
         {% set gap = gap ~ ' and coalesce(' ~ cqox.quoted(block['sample']) ~ ', 1) <> 0' %}
     {% endif %}
     {# Without rows there is one breach, which contract_has_rows tells. #}

@@ -38,7 +38,7 @@
     {% set treatment = block.get('treatment') %}
     {{ return(
         block.get('design') in ('experiment', 'observational') and block.get('covariates') and treatment in present
-        and not cqox.is_text(present[treatment])
+        and not cqox.unfit_type(present[treatment], false)
     ) }}
 {% endmacro %}
 

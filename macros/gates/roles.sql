@@ -3,10 +3,8 @@
 {% macro columns_of_terms(terms) %}
     {% set out = [] %}
     {% for term in terms or [] %}
-        {% for part in term.split(':') %}
-            {% set inner = modules.re.sub('^(C|log)\\((\\w+)\\)$', '\\2', part | trim) %}
-            {% set name = modules.re.sub('\\^[1-9]$', '', inner) %}
-            {% if name not in out %}{% do out.append(name) %}{% endif %}
+        {% for part in cqox.parts_of_term(term) %}
+            {% if part.column not in out %}{% do out.append(part.column) %}{% endif %}
         {% endfor %}
     {% endfor %}
     {{ return(out) }}
@@ -30,10 +28,8 @@
         ('negative_control_exposures', 'negative control'), ('negative_control_outcomes', 'negative control')
     ] %}
         {% for term in block.get(role) or [] %}
-            {% for part in term.split(':') %}
-                {% for name in cqox.columns_of_terms([part]) %}
-                    {% do out.append((label, name, (part | trim).startswith('C('))) %}
-                {% endfor %}
+            {% for part in cqox.parts_of_term(term) %}
+                {% do out.append((label, part.column, part.kind == 'category')) %}
             {% endfor %}
         {% endfor %}
     {% endfor %}
@@ -111,13 +107,30 @@
 {% macro unreadable_columns(block, present) %}
     {% set out = [] %}
     {% for role, name, text_allowed in cqox.declared_columns(block) %}
-        {% if name not in present or (cqox.is_text(present[name]) and not text_allowed) %}
+        {% if name not in present or cqox.unfit_type(present[name], text_allowed) %}
             {% do out.append(name) %}
         {% endif %}
     {% endfor %}
     {{ return(out) }}
 {% endmacro %}
 
-{% macro is_text(data_type) %}
-    {{ return('char' in data_type or 'text' in data_type or 'string' in data_type) }}
+{# number, text, nested (lists, structures and bytes, which no role can be), or scalar: a date, a time, a UUID. #}
+{% macro kind_of_type(data_type) %}
+    {% set kind = data_type | lower %}
+    {% if modules.re.match('.*\\]$|(struct|map|union|list|array|blob|bytea|binary|variant|row)', kind) %}
+        {{ return('nested') }}
+    {% elif modules.re.match('(char|varchar|bpchar|character|text|string|enum|json|name)', kind) %}
+        {{ return('text') }}
+    {% elif modules.re.match('(interval|date|time|uuid|bit)', kind) %}
+        {{ return('scalar') }}
+    {% endif %}
+    {{ return('number') }}
+{% endmacro %}
+
+{% macro is_text(data_type) %}{{ return(cqox.kind_of_type(data_type) == 'text') }}{% endmacro %}
+
+{# Whether a column of a type cannot be read in a role. #}
+{% macro unfit_type(data_type, text_allowed) %}
+    {% set kind = cqox.kind_of_type(data_type) %}
+    {{ return(kind == 'nested' or (kind in ('text', 'scalar') and not text_allowed)) }}
 {% endmacro %}

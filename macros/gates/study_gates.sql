@@ -9,7 +9,9 @@
     {% if not execute %}{{ return('select 1 as parsed') }}{% endif %}
 
     {% set present = cqox.units_columns(units) %}
-    {% set parts = [cqox.gate_contract(study, block, units, present)] %}
+    {% set wrong = cqox.misdeclared(block) %}
+    {% set block = cqox.readable_block(block) %}
+    {% set parts = [cqox.gate_contract(study, block, units, present)] + wrong %}
     {% set intact = cqox.unreadable_columns(block, present) | length == 0 %}
     {% do parts.extend(cqox.gate_inputs(study, block, units, present, scores, design)) %}
     {% set adjusted = intact and design is not none and block.get('treatment') and block.get('covariates') %}

@@ -14,29 +14,65 @@
 {% endmacro %}
 
 {% macro single_term(relation, term) %}
-    {% if ':' in term %}
-        {% set parts = term.split(':') %}
-        {% set left = cqox.single_term(relation, parts[0] | trim) %}
-        {% set right = cqox.single_term(relation, parts[1:] | join(':') | trim) %}
-        {% set out = [] %}
-        {% for a in left %}{% for b in right %}
-            {% do out.append({'name': a.name ~ ':' ~ b.name, 'sql': '(' ~ a.sql ~ ') * (' ~ b.sql ~ ')'}) %}
-        {% endfor %}{% endfor %}
-        {{ return(out) }}
-    {% endif %}
-    {% set category = modules.re.match('^C\\((\\w+)\\)$', term) %}
-    {% set power = modules.re.match('^(\\w+)\\^([1-9])$', term) %}
-    {% set logarithm = modules.re.match('^log\\((\\w+)\\)$', term) %}
-    {% if category %}
-        {{ return(cqox.category_indicators(relation, category.group(1))) }}
-    {% elif power %}
-        {{ return([{'name': term, 'sql': 'power(' ~ cqox.as_number(power.group(1)) ~ ', ' ~ power.group(2) ~ ')'}]) }}
-    {% elif logarithm %}
+    {% set state = namespace(product=none) %}
+    {% for part in cqox.parts_of_term(term) %}
+        {% set own = cqox.part_expressions(relation, part) %}
+        {% if state.product is none %}
+            {% set state.product = own %}
+        {% else %}
+            {% set out = [] %}
+            {% for a in state.product %}{% for b in own %}
+                {% do out.append({'name': a.name ~ ':' ~ b.name, 'sql': '(' ~ a.sql ~ ') * (' ~ b.sql ~ ')'}) %}
+            {% endfor %}{% endfor %}
+            {% set state.product = out %}
+        {% endif %}
+    {% endfor %}
+    {{ return(state.product or []) }}
+{% endmacro %}
+
+{# One part of a term as a list of {name, sql}. #}
+{% macro part_expressions(relation, part) %}
+    {% set number = cqox.as_number(part.column) %}
+    {% if part.kind == 'category' %}
+        {{ return(cqox.category_indicators(relation, part.column)) }}
+    {% elif part.kind == 'power' %}
+        {{ return([{'name': part.name, 'sql': 'power(' ~ number ~ ', ' ~ part.power ~ ')'}]) }}
+    {% elif part.kind == 'log' %}
         {# engines raise on the logarithm of zero, which would cost the study its other gates: NULL, and the gate fails #}
-        {% set inner = cqox.as_number(logarithm.group(1)) %}
-        {{ return([{'name': term, 'sql': 'case when ' ~ inner ~ ' > 0 then ln(' ~ inner ~ ') end'}]) }}
+        {{ return([{'name': part.name, 'sql': 'case when ' ~ number ~ ' > 0 then ln(' ~ number ~ ') end'}]) }}
     {% endif %}
-    {{ return([{'name': term, 'sql': cqox.as_number(term)}]) }}
+    {{ return([{'name': part.name, 'sql': number}]) }}
+{% endmacro %}
+
+{#
+    The parts of a term, by the rule of estimators/terms.py: between colons, each name^1 to name^9, C(name), log(name), or else
+    the name of a column, whatever it holds; backticks around a name that looks like one of these. Mappings of kind, column,
+    name, power; an empty part is left out, as the effects tell that it is no term.
+#}
+{% macro parts_of_term(term) %}
+    {% set out = [] %}
+    {% for text in modules.re.split(':(?=(?:[^`]*`[^`]*`)*[^`]*$)', term | string) %}
+        {% set text = text | trim %}
+        {% set power = modules.re.fullmatch('(?s)(.+)\\^([1-9])', text) %}
+        {% set category = modules.re.fullmatch('(?s)C\\((.+)\\)', text) %}
+        {% set logarithm = modules.re.fullmatch('(?s)log\\((.+)\\)', text) %}
+        {% if power %}
+            {% do out.append({'kind': 'power', 'column': cqox.unquoted(power.group(1)), 'name': text, 'power': power.group(2)}) %}
+        {% elif category %}
+            {% do out.append({'kind': 'category', 'column': cqox.unquoted(category.group(1)), 'name': text, 'power': '1'}) %}
+        {% elif logarithm %}
+            {% do out.append({'kind': 'log', 'column': cqox.unquoted(logarithm.group(1)), 'name': text, 'power': '1'}) %}
+        {% elif text %}
+            {% set name = cqox.unquoted(text) %}
+            {% do out.append({'kind': 'number', 'column': name, 'name': name, 'power': '1'}) %}
+        {% endif %}
+    {% endfor %}
+    {{ return(out) }}
+{% endmacro %}
+
+{% macro unquoted(name) %}
+    {% set name = name | trim %}
+    {{ return(name[1:-1] if name | length > 2 and name[0] == '`' and name[-1] == '`' else name) }}
 {% endmacro %}
 
 {% macro as_number(column) %}

@@ -1,4 +1,4 @@
-"""SMD and VIF of the design table are those of the SQL statistics: the rows of `design`, and the macros on the same units."""
+"""SMD and VIF of the design table are those of the SQL statistics, of the same units: in memory and streamed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ T = (MIXED[:, 0] + RNG.normal(size=N) > 0).astype(int)
 # A column far from zero, one of scale 1e-6, text with quotes, gaps in a covariate and in the outcome, one more period.
 UNITS: dict[str, Any] = {
     "unit_id": np.arange(N), "t": T, "x1": MIXED[:, 0], "large": 2000 + RNG.integers(0, 50, N),
-    "small": 1e-6 * MIXED[:, 1], "x3": MIXED[:, 2] + 5, "twin": 2 * MIXED[:, 0] - 1, "same": np.full(N, 0.1),
+    "small": 1e-6 * MIXED[:, 1], "x3": MIXED[:, 2] + 50, "twin": 2 * MIXED[:, 0] - 1, "same": np.full(N, 0.1),
     "town": np.array(["Köln", "O'Hara", "Bonn", "a b"])[RNG.integers(0, 4, N)], "grade": RNG.integers(1, 5, N),
     "y": [None if i % 9 == 0 else float(i % 7) for i in range(N)],
 }  # fmt: skip
@@ -52,8 +52,13 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     listed += [{"column": weight_column(*w), "estimand": w[1], "estimator": w[0]} for w in WEIGHTS]
     wanted = []
     for name, terms in TERMS.items():
-        wanted.append({"name": f"smd_{name}", "macro": "term_differences", "arguments": {
-            "relation": "scenarios.scored", "treatment": "t", "terms": terms, "weights": listed}})
+        wanted.append(
+            {
+                "name": f"smd_{name}",
+                "macro": "term_differences",
+                "arguments": {"relation": "scenarios.scored", "treatment": "t", "terms": terms, "weights": listed},
+            }
+        )
         wanted.append({"name": f"vif_{name}", "macro": "term_inflation", "arguments": {
             "relation": "scenarios.units", "treatment": "t", "terms": terms}})  # fmt: skip
     with duckdb.connect(str(project / "warehouse.duckdb")) as connection:

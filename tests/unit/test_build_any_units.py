@@ -9,6 +9,7 @@ from effects import BLOCK, DATA, NULLS, N, failures, primary, rows, without_fore
 from support import DECISION
 
 from estimators import design, score
+from estimators.scores import WEIGHTS
 
 
 @pytest.fixture
@@ -174,15 +175,24 @@ def test_a_density_test_sees_units_without_an_outcome():
 def test_design_tables():
     experiment = {**BLOCK, "design": "experiment", "allocation": 0.5}
     found = design("s", experiment, DATA).to_pylist()
-    assert {row["metric"] for row in found} == {"omnibus_balance_p", "sample_ratio_p"}
-    assert all(row["study"] == "s" and 0 <= row["value"] <= 1 for row in found)
-    assert design("s", BLOCK, DATA).num_rows == 0  # observational studies are examined by their scores
+    assert {row["metric"] for row in found} == {"omnibus_balance_p", "sample_ratio_p", "smd", "vif"}
+    assert all(row["study"] == "s" and 0 <= row["value"] <= 1 for row in found if row["metric"].endswith("_p"))
+    # without scores an observational study has its raw differences and its factors
+    found = design("s", BLOCK, DATA).to_pylist()
+    assert {(row["metric"], row["estimator"]) for row in found} == {("smd", None), ("vif", None)}
+    found = design("s", BLOCK, DATA, scores=score("s", BLOCK, DATA)).to_pylist()
+    weighted = {(row["estimator"], row["estimand"]) for row in found if row["metric"] == "smd"}
+    assert weighted == {(None, None), *WEIGHTS}
+    empty = design("s", BLOCK, DATA, scores=score("s", BLOCK, DATA).slice(0, 0)).to_pylist()
+    assert all((row["value"] is None) is (row["metric"] == "smd") and row["reason"] for row in empty)
     assert design("s", {**experiment, "treatmant": 1}, DATA).num_rows == 0
     assert design("s", experiment, {**DATA, "t": NULLS}).num_rows == 0
 
 
 def test_a_design_that_crashes_or_refuses_tells_why():
     block = {**BLOCK, "design": "experiment", "covariates": ["log(x1)"]}
-    (row,) = design("s", block, DATA).to_pylist()
+    row, *others = design("s", block, DATA).to_pylist()
     assert (row["metric"], row["value"]) == ("design", None)
+    assert sorted(other["metric"] for other in others) == ["smd", "vif"]
+    assert all(other["value"] is None and "'log(x1)' is not a finite number" in other["reason"] for other in others)
     assert row["reason"].startswith("the design could not be examined: 'log(x1)' is not a finite number")

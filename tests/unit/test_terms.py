@@ -28,7 +28,20 @@ def test_columns_that_a_term_reads(term, columns, numeric):
     assert is_category(term) == (term == "C(g)")
 
 
-MALFORMED = ["", " x", "x+z", "x^0", "x^10", "x^-1", "C(g", "C(x^2)", "log()", "x:", "2x", "ln(x)", "x y"]
+# What has no form of a term is the column of that name; backticks are around one that has.
+NAMES = {
+    "x+z": "x+z", "my col": "my col", "C(my col)": "my col", "C(`a:b`)": "a:b", "`x^2`": "x^2", "`x^2`^3": "x^2",
+    "größe": "größe", "x^0": "x^0", "x^10": "x^10", "C(g": "C(g", "log()": "log()", "order": "order", " x ": "x",
+    "it's": "it's", 'a "b"': 'a "b"', "back\\slash": "back\\slash", "log( `log(x)` )": "log(x)", "``": "``",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("term", NAMES)
+def test_a_name_without_the_form_of_a_term_is_a_column(term):
+    assert columns_of(term) == (NAMES[term],)
+
+
+MALFORMED = ["", " ", "x:", ":x", "x::z"]
 
 
 @pytest.mark.parametrize("term", MALFORMED)
