@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ..contracts import LARGEST
+from ..bounds import LARGEST
 from ..errors import Refusal
 
 # Measured: 32,768 rows of 24 columns are best; wider blocks shrink so that a block stays near 8 MB.

@@ -1,7 +1,7 @@
 {# Collinearity: VIF of the treatment given the covariates blocks; VIF among covariates harms nobody and is information. #}
 {% macro gate_collinearity(block, units) %}
     {% set columns = cqox.term_expressions(units, block.get('covariates') or []) %}
-    {% do columns.append({'name': block['treatment'], 'sql': cqox.as_number(block['treatment'])}) %}
+    {% do columns.append({'name': block['treatment'], 'sql': cqox.bounded(cqox.as_number(block['treatment']))}) %}
     {% set last = columns | length - 1 %}
     {% set limit = cqox.gate_threshold('collinearity') %}
     {% set among = cqox.gate_threshold('covariate_collinearity') %}

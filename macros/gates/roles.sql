@@ -19,17 +19,18 @@
         'outcome', 'treatment', 'time', 'running', 'weight', 'fold', 'sample', 'mediator', 'dose', 'exposure',
         'logged_propensity'
     ] %}
-        {% if block.get(role) %}{% do out.append((role, block[role], false)) %}{% endif %}
+        {% if block.get(role) %}{% do out.append((role | replace('_', ' '), block[role], false)) %}{% endif %}
     {% endfor %}
-    {% for role in ['cohort', 'cluster', 'arms'] %}
-        {% if block.get(role) %}{% do out.append((role, block[role], true)) %}{% endif %}
+    {% for role, label, text_allowed in [('cohort', 'cohort', false), ('cluster', 'cluster', true), ('arms', 'arm', true)] %}
+        {% if block.get(role) %}{% do out.append((label, block[role], text_allowed)) %}{% endif %}
     {% endfor %}
     {% for name in block.get('instruments') or [] %}{% do out.append(('instrument', name, false)) %}{% endfor %}
     {% for role, label in [
-        ('covariates', 'covariate'), ('effect_modifiers', 'effect modifier'),
-        ('negative_control_exposures', 'negative control'), ('negative_control_outcomes', 'negative control')
+        ('covariates', 'covariate'), ('benchmark_covariates', 'covariate'), ('effect_modifiers', 'effect modifier'),
+        ('negative_control_exposures', 'negative control'), ('negative_control_outcomes', 'negative control'),
+        ('options', 'covariate')
     ] %}
-        {% for term in block.get(role) or [] %}
+        {% for term in (cqox.terms_of_options(block) if role == 'options' else block.get(role) or []) %}
             {% for part in term.split(':') %}
                 {% for name in cqox.columns_of_terms([part]) %}
                     {% do out.append((label, name, (part | trim).startswith('C('))) %}
@@ -95,9 +96,10 @@
     {% for role in ['time', 'cluster', 'weight', 'fold', 'sample'] %}
         {% if block.get(role) %}{% do known.append(block[role]) %}{% endif %}
     {% endfor %}
-    {% for role in ['covariates', 'effect_modifiers'] %}
+    {% for role in ['covariates', 'benchmark_covariates', 'effect_modifiers'] %}
         {% do known.extend(cqox.columns_of_terms(block.get(role))) %}
     {% endfor %}
+    {% do known.extend(cqox.columns_of_terms(cqox.terms_of_options(block))) %}
     {% set out = [] %}
     {% if block.get('sample') %}
         {% for role, name, text_allowed in cqox.declared_columns(block) %}

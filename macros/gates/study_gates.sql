@@ -8,6 +8,7 @@
     {% set exceptions = ref('gate_exceptions') %}
     {% if not execute %}{{ return('select 1 as parsed') }}{% endif %}
 
+    {% set block = cqox.readable_block(block) %}
     {% set present = cqox.units_columns(units) %}
     {% set parts = [cqox.gate_contract(study, block, units, present)] %}
     {% set intact = cqox.unreadable_columns(block, present) | length == 0 %}

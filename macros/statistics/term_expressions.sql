@@ -20,7 +20,8 @@
         {% set right = cqox.single_term(relation, parts[1:] | join(':') | trim) %}
         {% set out = [] %}
         {% for a in left %}{% for b in right %}
-            {% do out.append({'name': a.name ~ ':' ~ b.name, 'sql': '(' ~ a.sql ~ ') * (' ~ b.sql ~ ')'}) %}
+            {% set product = cqox.bounded('((' ~ a.sql ~ ') * (' ~ b.sql ~ '))') %}
+            {% do out.append({'name': a.name ~ ':' ~ b.name, 'sql': product}) %}
         {% endfor %}{% endfor %}
         {{ return(out) }}
     {% endif %}
@@ -30,13 +31,14 @@
     {% if category %}
         {{ return(cqox.category_indicators(relation, category.group(1))) }}
     {% elif power %}
-        {{ return([{'name': term, 'sql': 'power(' ~ cqox.as_number(power.group(1)) ~ ', ' ~ power.group(2) ~ ')'}]) }}
+        {% set raised = 'power(' ~ cqox.as_number(power.group(1)) ~ ', ' ~ power.group(2) ~ ')' %}
+        {{ return([{'name': term, 'sql': cqox.bounded(raised)}]) }}
     {% elif logarithm %}
         {# engines raise on the logarithm of zero, which would cost the study its other gates: NULL, and the gate fails #}
         {% set inner = cqox.as_number(logarithm.group(1)) %}
         {{ return([{'name': term, 'sql': 'case when ' ~ inner ~ ' > 0 then ln(' ~ inner ~ ') end'}]) }}
     {% endif %}
-    {{ return([{'name': term, 'sql': cqox.as_number(term)}]) }}
+    {{ return([{'name': term, 'sql': cqox.bounded(cqox.as_number(term))}]) }}
 {% endmacro %}
 
 {% macro as_number(column) %}
