@@ -155,3 +155,14 @@ def contrast(units: Mapping[str, Any], keep: Any = None) -> float:
     if keep is not None:
         y, t = y[keep], t[keep]
     return float(y[t == 1].mean() - y[t == 0].mean())
+
+
+def first_differences(units: Mapping[str, Any]) -> float:
+    """The panel's effect: from the last period before 2004, the mean change of its cohort less that of the never treated."""
+    unit, year, y = (np.asarray(units[name], dtype=float) for name in ("unit_id", "year", "y"))
+    treated = unit % 3 == 0
+
+    def change(rows: np.ndarray, period: float) -> float:
+        return float(y[rows & (year == period)].mean() - y[rows & (year == 2003)].mean())
+
+    return float(np.mean([change(treated, t) - change(~treated, t) for t in (2004, 2005, 2006)]))

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from .case import (
-    N, Case, cell, contrast, decision, discontinuity, encouraged, instrumented, interacted, near_cutoff, observational,
-    panel, staggered, trial, without,
+    N, Case, cell, contrast, decision, discontinuity, encouraged, first_differences, instrumented, interacted, near_cutoff,
+    observational, panel, staggered, trial, without,
 )  # fmt: skip
 
 INF, NAN = float("inf"), float("nan")
@@ -139,8 +139,8 @@ CASES = [
     Case("nan_periods", panel(year=np.where(PLACE < 3, NAN, panel()["year"])), staggered(),
          ("time 'year' is NULL in 3 rows",), "rows without a period repeat none", gate="year"),
     Case("outlier_of_one_period", panel(y=np.where(PLACE == 7, 1e20, panel()["y"])), staggered(), (),
-         "robust bounds without an end are no reason to look for one for ever", status="estimated",
-         value=1e20 * 0),
+         "it enters no change from the base; its bounds have no end, and are not looked for for ever", status="estimated",
+         value=first_differences(panel())),
     # clusters and other outcomes
     *both("infinite_cluster", (f"cluster 'c' {INFINITE}",), "c", "it is no label",
           trial(c=np.r_[INF, np.arange(1, N) // 4]), observational(cluster="c")),

@@ -53,8 +53,6 @@ CASES = [
     told("one_stratum_less_than_one", "stratification", {"strata": 0}, ("strata",), "a stratum has units"),
     told("trim_everything", "ipw", {"trim": 0.5}, ("trim",), "nobody lies between one half and one half"),
     told("clip_beyond_one_half", "ope", {"clip": 0.6}, ("clip",), "no propensity is above 0.6 and below 0.4"),
-    Case("a_fold_of_its_own_each", trial(), observational(folds=500, decision=decision("ope", "ATE")), ("fold",),
-         "a model is fitted on the other folds' units"),
     Case("folds_of_nobody", trial(f=np.zeros(N)), observational(fold="f", decision=decision("ope", "ATE")),
          ("the fold 'f' is 0 in every row", "declare `folds: 1`"), "nothing would be cross-fitted"),
     Case("folds_beyond_the_declared", trial(f=np.arange(N) % 7), observational(fold="f", decision=decision("ope", "ATE")),
