@@ -29,6 +29,9 @@
     {% if block.get('sample') in present and not cqox.is_text(present[block['sample']]) %}
         {% do rows.append(cqox.contract_sample(units, block)) %}
     {% endif %}
+    {% if block.get('cross_section') is number and block.get('time') in present and not cqox.is_text(present[block['time']]) %}
+        {% do rows.append(cqox.contract_period(units, block)) %}
+    {% endif %}
     {% if block.get('missing') == 'drop' and declared | map(attribute=1) | reject('in', present) | list | length == 0 %}
         {% do rows.append(cqox.contract_complete_rows(units, present, block)) %}
     {% endif %}
@@ -172,6 +175,17 @@
         ~ " || ' values (wanted: 1 for units of the study and 0 for the target population)'",
         source='(select count(distinct part) as levels, min(part) as lowest, max(part) as highest from (select '
             ~ cqox.bounded(cqox.as_number(name)) ~ ' as part from ' ~ units ~ ') as parts) as counted'
+    )) }}
+{% endmacro %}
+
+{# The period for one-row-a-unit estimators has rows. #}
+{% macro contract_period(units, block) %}
+    {% set period = cqox.text_literal(block['cross_section']) %}
+    {{ return(cqox.gate_row(
+        'contract', "'cross_section'", 'inside', '1', 'n = 0 or inside > 0',
+        cqox.as_text('inside') ~ " || ' rows lie in the period cross_section: ' || " ~ period,
+        source='(select count(*) as n, coalesce(sum(case when ' ~ adapter.quote(block['time']) ~ ' = ' ~ block['cross_section']
+            ~ ' then 1 else 0 end), 0) as inside from ' ~ units ~ ') as counted'
     )) }}
 {% endmacro %}
 

@@ -120,6 +120,7 @@
     {{ return(out) }}
 {% endmacro %}
 
+{# Whether a type is text to the estimators: whatever is no number and no boolean, dates too. #}
 {% macro is_text(data_type) %}
-    {{ return('char' in data_type or 'text' in data_type or 'string' in data_type) }}
+    {{ return(not cqox.is_numeric(data_type) and not data_type.startswith('bool')) }}
 {% endmacro %}

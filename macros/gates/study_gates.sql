@@ -13,15 +13,17 @@
     {% set parts = [cqox.gate_contract(study, block, units, present)] %}
     {% set intact = cqox.unreadable_columns(block, present) | length == 0 %}
     {% set own = cqox.rows_of_units(block, units) %}
-    {% if intact and scores is not none %}
+    {% if intact and scores is not none and block.get('covariates') %}
         {% do parts.append(cqox.gate_balance(block, own, scores)) %}
+    {% endif %}
+    {% if intact and scores is not none %}
         {% do parts.append(cqox.gate_overlap(scores)) %}
         {% do parts.append(cqox.gate_effective_sample_size(scores)) %}
     {% endif %}
     {% if intact and block.get('treatment') and block.get('covariates') %}
         {% do parts.append(cqox.gate_collinearity(block, own)) %}
     {% endif %}
-    {% if design is not none %}
+    {% if design is not none and cqox.design_checks(block) %}
         {% do parts.append(cqox.gate_design(block, design)) %}
     {% endif %}
 

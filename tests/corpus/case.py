@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 Units = dict[str, Any]
 N = 80
@@ -47,6 +48,11 @@ class Case:
     value: float | None = None
     edges: Any = None
     beside: tuple[str, ...] = field(default=())
+
+
+def as_table(units: Any) -> pa.Table:
+    """The units as a warehouse holds them: a NaN stays a NaN, and is no NULL."""
+    return units if isinstance(units, pa.Table) else pa.table({name: pa.array(of) for name, of in units.items()})
 
 
 def decision(primary: str, estimand: str, **more: Any) -> dict[str, Any]:

@@ -9,8 +9,10 @@ import warnings
 from typing import Any
 from unittest import mock
 
+import duckdb
+import pyarrow as pa
 import pytest
-from corpus.case import Case
+from corpus.case import Case, as_table
 from corpus.everything import CASES, WAITING_FOR_GATES
 from effects import primary, sound
 
@@ -31,13 +33,24 @@ def rows_of(case: Case, budget: int) -> list[Row]:
     block = case.block
     if isinstance(block, dict) and block and "row_budget" not in block:
         block = {**block, "row_budget": budget}
+    connection = duckdb.connect()
+    connection.register("given", as_table(case.units))
+    connection.execute("create table units as select * from given")
+    units = connection.table("units")
     run = tuple(BY_NAME[name] for name in dict.fromkeys((_primary_of(block), *case.beside)) if name in BY_NAME)
     with mock.patch("estimators.build.ESTIMATORS", run), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        table = estimate(case.name, block, case.units, edges=case.edges)
-        score(case.name, block, case.units)
-        design(case.name, block, case.units)
+        table = estimate(case.name, block, units, session=connection, edges=case.edges)
+        drained(score(case.name, block, units, session=connection))
+        design(case.name, block, units, session=connection)
     return sound(table)
+
+
+def drained(scores: Any) -> None:
+    """Read scores to their end, as dbt does."""
+    if isinstance(scores, pa.RecordBatchReader):
+        for _ in scores:
+            pass
 
 
 def _primary_of(block: Any) -> str:
