@@ -1,8 +1,8 @@
 """Which numbers count as values: the one rule, which macros/statistics/bounds.sql says again in SQL.
 
-A NaN is a missing value, as NULL is. An infinity, or a number beyond 1e150 in size, is a breach: its square overflows, and
-a variance with it. So is a column without a number of 1e-150 in size that is not zero throughout: its squares vanish, and
-least squares would drop it without a word.
+A NaN is a missing value, as NULL is. An infinity, or a number beyond 1e150 in size, is a breach: its square overflows,
+and a variance with it. So is a column without a number of 1e-150 in size that is not zero throughout: its squares
+vanish, and least squares would drop it without a word.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ def check_sample(problem: Problem) -> None:
     Raises
     ------
     Refusal
-        For an outcome that never varies, a negative weight, weights that are all zero or one unit's, or a single cluster.
+        For an outcome that never varies, a negative weight, weights that are all zero or one unit's, or one cluster.
     """
     if np.ptp(problem.y) == 0:
         reason = f"the outcome '{problem.study.outcome}' is {problem.y[0]:g} in every row"

@@ -69,7 +69,7 @@ def check_sample(problem: Streamed) -> None:
     Raises
     ------
     Refusal
-        For an outcome that never varies, a negative weight, weights that are all zero or one unit's, or a single cluster.
+        For an outcome that never varies, a negative weight, weights that are all zero or one unit's, or one cluster.
     """
     found = sample(problem)
     if found.low == found.high:

@@ -197,17 +197,25 @@
         {% set gap = '(' ~ cqox.gap(name, present[name], block) ~ ')' %}
         {% if gap not in gaps %}{% do gaps.append(gap) %}{% endif %}
     {% endfor %}
+    {# A column without any value is one breach, which contract_column tells. #}
+    {% set listed, empty = [], [] %}
+    {% for gap in gaps %}
+        {% do listed.append('case when ' ~ gap ~ ' then 1 else 0 end as gap_' ~ loop.index) %}
+        {% do empty.append('case when sum(gap_' ~ loop.index ~ ') = count(*) then 1 else 0 end') %}
+    {% endfor %}
     {% set treatment = block.get('treatment') %}
     {% set is_treated = treatment and not cqox.is_text(present[treatment]) %}
     {% set arm = cqox.bounded(cqox.as_number(treatment)) if is_treated else cqox.null_double() %}
     {% set constant = cqox.text_literal("treatment '" ~ treatment ~ "' is constant in the ") ~ ' || '
         ~ cqox.as_text('whole') ~ " || ' rows without a missing value'" %}
     {{ return(cqox.gate_row(
-        'contract', "'complete rows'", 'whole', '1', 'n = 0 or (whole > 0 and levels ' ~ ('<> 1' if is_treated else '= 0') ~ ')',
+        'contract', "'complete rows'", 'whole', '1',
+        'n = 0 or empty > 0 or (whole > 0 and levels ' ~ ('<> 1' if is_treated else '= 0') ~ ')',
         "case when whole = 0 then 'every row lacks a value in some column' when levels = 1 then " ~ constant ~ ' else '
         ~ cqox.as_text('whole') ~ " || ' of ' || " ~ cqox.as_text('n') ~ " || ' rows lack no value' end",
         source='(select count(*) as n, coalesce(sum(is_whole), 0) as whole, count(distinct case when is_whole = 1 then arm end) '
-            ~ 'as levels from (select case when ' ~ gaps | join(' or ') ~ ' then 0 else 1 end as is_whole, ' ~ arm
-            ~ ' as arm from ' ~ units ~ ') as marked) as counted'
+            ~ 'as levels, ' ~ empty | join(' + ') ~ ' as empty from (select case when ' ~ gaps | join(' or ')
+            ~ ' then 0 else 1 end as is_whole, ' ~ listed | join(', ') ~ ', ' ~ arm ~ ' as arm from ' ~ units
+            ~ ') as marked) as counted'
     )) }}
 {% endmacro %}

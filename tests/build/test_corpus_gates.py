@@ -36,7 +36,11 @@ def asks_scores(block: Any) -> bool:
 
 def scenario(connection: duckdb.DuckDBPyConnection, case: Case) -> Row:
     """The case's tables as its dbt models would hold them, and its block."""
-    made = {"name": case.name, "block": case.block, "units": put(connection, f"{case.name}_units", as_table(case.units))}
+    made = {
+        "name": case.name,
+        "block": case.block,
+        "units": put(connection, f"{case.name}_units", as_table(case.units)),
+    }
     units = connection.table(f"scenarios.{case.name}_units")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -164,7 +164,7 @@ def contrast(units: Mapping[str, Any], keep: Any = None) -> float:
 
 
 def first_differences(units: Mapping[str, Any]) -> float:
-    """The panel's effect: from the last period before 2004, the mean change of its cohort less that of the never treated."""
+    """The panel's effect: the mean change of its cohort since 2003 less that of the never treated."""
     unit, year, y = (np.asarray(units[name], dtype=float) for name in ("unit_id", "year", "y"))
     treated = unit % 3 == 0
 

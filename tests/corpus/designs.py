@@ -8,7 +8,17 @@ import numpy as np
 import pyarrow as pa
 
 from .case import (
-    N, Case, decision, discontinuity, encouraged, instrumented, near_cutoff, observational, panel, staggered, trial,
+    Case,
+    N,
+    decision,
+    discontinuity,
+    encouraged,
+    instrumented,
+    near_cutoff,
+    observational,
+    panel,
+    staggered,
+    trial,
     without,
 )  # fmt: skip
 
@@ -68,11 +78,13 @@ CASES = [
              cohort=pa.array([None] * len(UNIT), pa.float64())),
     of_panel("cohort_of_text", ("cohort 'cohort' holds text, such as", "Cast it in staging"), "periods are numbers",
              "cohort", cohort=["2004" if u % 3 == 0 else None for u in UNIT]),
-    of_panel("all_treated_at_once", ("no control units: every unit is treated by the last period",), "there is no comparison",
+    of_panel("all_treated_at_once", ("no control units: every unit is treated by the last period",),
+             "there is no comparison",
              cohort=np.full(len(UNIT), 2004.0)),
     Case("every_unit_misses_a_period", of_rows(YEAR != 2001 + UNIT % 6), staggered(),
          ("no unit is left: 24 miss a period", "seen in every period"), "no unit's path is whole"),
-    Case("one_period", of_rows(YEAR == 2004), staggered(), ("the panel has a single period", "Add periods before and after treatment"),
+    Case("one_period", of_rows(YEAR == 2004), staggered(),
+         ("the panel has a single period", "Add periods before and after treatment"),
          "nothing changes within one period"),
     Case("time_backwards", panel(year=-YEAR), staggered(), ("no unit becomes treated after the first period",),
          "cohorts are periods: those of another clock never come"),
@@ -115,7 +127,8 @@ CASES = [
          "the role names no column", gate="x"),
     # series
     Case("intervention_after_the_end", MONTHS, {**INTERRUPTED, "intervention_time": 90},
-         ("0 periods from the intervention at 90, and 3 are needed",), "the series ends before it", status="not_identified"),
+         ("0 periods from the intervention at 90, and 3 are needed",), "the series ends before it",
+         status="not_identified"),
     Case("intervention_before_the_begin", MONTHS, {**INTERRUPTED, "intervention_time": -5},
          ("0 periods before the intervention at -5, and 6 are needed",), "the series begins after it",
          status="not_identified"),
@@ -123,7 +136,8 @@ CASES = [
          "which of the two counts is not said", gate="unique unit_id, month"),
     # networks
     friends("edges_absent", ("edges",), "a network without edges is none", None),
-    friends("edges_empty", ("edge",), "nobody has a neighbour", {"source": np.array([], int), "target": np.array([], int)}),
+    friends("edges_empty", ("edge",), "nobody has a neighbour",
+            {"source": np.array([], int), "target": np.array([], int)}),
     friends("edges_of_strangers", ("edge",), "their ends are no units", {"source": [900, 901], "target": [902, 903]}),
     friends("edges_of_other_columns", ("column 'source' is not in the edges", "source and target"), "ends have names",
             {"a": [1], "b": [2]}),

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .case import N, Case, interacted, observational, trial, without
+from .case import Case, N, interacted, observational, trial, without
 
 GIVEN = interacted(trial(), ("x", "z"))
 
@@ -39,7 +39,8 @@ CASES = [
     Case("weight_with_a_space", {**trial(), "my weight": np.ones(N)}, observational(weight="my weight"), (),
          "quoted, it is a name", status="estimated", value=GIVEN),
     Case("absent_name_with_a_quote", trial(), observational(outcome='y"; drop table units; --'),
-         ("column 'y\"; drop table units; --' is not in the units",), "a name is no SQL", gate='y"; drop table units; --'),
+         ("column 'y\"; drop table units; --' is not in the units",), "a name is no SQL",
+         gate='y"; drop table units; --'),
     Case("absent_name_with_jinja", trial(), observational(outcome="{{ var('x') }}"),
          ("is not in the units",), "a name is no template", gate="{{ var('x') }}"),
     Case("covariate_with_a_space", renamed("x", "my x"), observational(covariates=["my x", "z"]),

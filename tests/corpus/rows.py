@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from .case import N, Case, cell, contrast, decision, interacted, observational, trial, without
+from .case import Case, N, cell, contrast, decision, interacted, observational, trial, without
 
 DROP = {"missing": "drop"}
 NAIVE = {**without(observational(), "covariates"), "decision": decision("difference_in_means", "ATE")}
@@ -106,7 +106,8 @@ CASES = [
            trial(x=nulls("x", slice(0, 40)), z=nulls("z", slice(40, 80))), **DROP),
     broken("an_arm_dropped", ("treatment 't' is constant at 1",), "complete rows",
            "the untreated have no covariate, so none is left", trial(x=nulls("x", UNTREATED)), **DROP),
-    Case("one_of_an_arm_left", trial(x=nulls("x", UNTREATED & (np.arange(N) > 0))), {**NAIVE, "covariates": ["x"], **DROP},
+    Case("one_of_an_arm_left", trial(x=nulls("x", UNTREATED & (np.arange(N) > 0))),
+         {**NAIVE, "covariates": ["x"], **DROP},
          ("1 untreated units are left and 2 are needed",), "one unit tells nothing about the spread in its arm"),
     Case("five_rows_dropped", trial(x=nulls("x", FEW)), observational(**DROP), (), "the other 75 are a study",
          status="estimated", value=interacted(trial(), ("x", "z"), np.arange(N) >= 5)),

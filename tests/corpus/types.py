@@ -8,7 +8,7 @@ from decimal import Decimal
 import numpy as np
 import pyarrow as pa
 
-from .case import N, Case, interacted, observational, trial
+from .case import Case, N, interacted, observational, trial
 
 TEXT = "Cast it in staging, or write C(x) for a covariate"
 GIVEN = interacted(trial(), ("x", "z"))
@@ -41,7 +41,8 @@ CASES = [
     sound("enum_category", "a dictionary of texts is text",
           trial(x=pa.array(["b" if h else "a" for h in HALVES]).dictionary_encode()),
           interacted(trial(x=HALVES), ("x", "z")), covariates=["C(x)", "z"]),
-    sound("boolean_covariate", "true is one", trial(x=[h == 1 for h in HALVES]), interacted(trial(x=HALVES), ("x", "z"))),
+    sound("boolean_covariate", "true is one", trial(x=[h == 1 for h in HALVES]),
+          interacted(trial(x=HALVES), ("x", "z"))),
     sound("decimal_covariate", "decimals are numbers", trial(x=pa.array(CENTS, pa.decimal128(10, 2))),
           interacted(trial(x=[float(c) for c in CENTS]), ("x", "z"))),
     sound("integer_outcome", "integers are numbers", trial(y=[round(10 * float(y)) for y in trial()["y"]]),

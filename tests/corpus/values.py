@@ -8,8 +8,22 @@ import numpy as np
 import pyarrow as pa
 
 from .case import (
-    N, Case, cell, contrast, decision, discontinuity, encouraged, first_differences, instrumented, interacted, near_cutoff,
-    observational, panel, staggered, trial, without,
+    Case,
+    N,
+    cell,
+    contrast,
+    decision,
+    discontinuity,
+    encouraged,
+    first_differences,
+    instrumented,
+    interacted,
+    near_cutoff,
+    observational,
+    panel,
+    staggered,
+    trial,
+    without,
 )  # fmt: skip
 
 INF, NAN = float("inf"), float("nan")
@@ -23,7 +37,9 @@ INFINITE, LARGE, SMALL = "holds infinities", "holds numbers beyond 1e+150", "hol
 STAGING = "Choose another unit of measurement in staging"
 
 
-def both(name: str, words: tuple[str, ...], gate: str | None, why: str, units: Any, block: dict[str, Any]) -> list[Case]:
+def both(
+    name: str, words: tuple[str, ...], gate: str | None, why: str, units: Any, block: dict[str, Any]
+) -> list[Case]:
     """A breach is one whatever is done with missing values."""
     return [
         Case(name, units, block, words, why, gate=gate),
@@ -119,15 +135,18 @@ CASES = [
     *both("vanishing_instrument", (f"instrument 'coin' {SMALL}",), "coin", "its variance vanishes",
           encouraged(coin=encouraged()["coin"] * 1e-170), instrumented()),
     *both("infinite_mediator", (f"mediator 'm' {INFINITE}",), "m", "nothing goes through it",
-          trial(m=cell("x", -INF)), observational(covariates=["z"], mediator="m", decision=decision("mediation", "ACME"))),
+          trial(m=cell("x", -INF)),
+          observational(covariates=["z"], mediator="m", decision=decision("mediation", "ACME"))),
     *both("stata_missing_dose", (f"dose 'd' {LARGE}",), "d", "nobody had that dose",
           trial(d=np.abs(cell("x", STATA))),
-          {**without(observational(), "treatment"), "dose": "d", "decision": decision("dose_response", "DOSE_RESPONSE")}),
+          {**without(observational(), "treatment"), "dose": "d",
+          "decision": decision("dose_response", "DOSE_RESPONSE")}),
     # running variables and their powers
     *both("infinite_running", (f"running 'running' {INFINITE}",), "running", "it lies at no distance",
           near_cutoff(running=cell("running", INF, made=near_cutoff)), discontinuity()),
     *both("large_running", ("running 'running' holds numbers beyond 1e+20",), "running",
-          "the eighth power of a running variable is taken, and squared", near_cutoff(running=near_cutoff()["running"] * 1e40),
+          "the eighth power of a running variable is taken, and squared",
+          near_cutoff(running=near_cutoff()["running"] * 1e40),
           discontinuity()),
     *both("small_running", ("running 'running' holds no number of 1e-20 or more in size",), "running",
           "so small ones vanish", near_cutoff(running=near_cutoff()["running"] * 1e-40), discontinuity()),
@@ -139,7 +158,8 @@ CASES = [
     Case("nan_periods", panel(year=np.where(PLACE < 3, NAN, panel()["year"])), staggered(),
          ("time 'year' is NULL in 3 rows",), "rows without a period repeat none", gate="year"),
     Case("outlier_of_one_period", panel(y=np.where(PLACE == 7, 1e20, panel()["y"])), staggered(), (),
-         "it enters no change from the base; its bounds have no end, and are not looked for for ever", status="estimated",
+         "it enters no change from the base; its bounds have no end, and are not looked for for ever",
+         status="estimated",
          value=first_differences(panel())),
     # clusters and other outcomes
     *both("infinite_cluster", (f"cluster 'c' {INFINITE}",), "c", "it is no label",
@@ -147,7 +167,8 @@ CASES = [
     sound("cluster_of_large_labels", "labels have no arithmetic, and streams fold them alike",
           trial(c=np.where(np.arange(N) < 40, 1e149, 1.0) + np.arange(N) // 4), GIVEN, cluster="c"),
     *both("infinite_guardrail", (f"guardrail 'g' {INFINITE}",), "g", "the breach is the study's",
-          trial(g=cell("x", INF)), observational(covariates=["z"], guardrails={"g": {"desired_direction": "more", "margin": 1}})),
+          trial(g=cell("x", INF)),
+          observational(covariates=["z"], guardrails={"g": {"desired_direction": "more", "margin": 1}})),
     # terms
     Case("ninth_power_overflows", trial(x=X * 1e40), observational(covariates=["x^9"]),
          ("'x^9' is not a finite number in", "Mend the term or the column"), "1e360 is beyond floating point"),
