@@ -244,8 +244,8 @@ def _function(problem: Any, estimator: Estimator) -> Callable[[Any, str], Result
 def _sound(result: Result) -> Result:
     """An estimated row without a finite estimate has failed, and so has a run without a row.
 
-    So has an estimate or a standard error whose square overflows or vanishes: the marts take weights of 1 / se², and one
-    study's overflow would stop the query of all. What stands beside it (interval, diagnostics, curves, sensitivity)
+    So has an estimate or a standard error whose square overflows or vanishes: the marts take weights of 1 / se², and
+    one study's overflow would stop the query of all. What stands beside it (interval, diagnostics, curves, sensitivity)
     loses the number and keeps its row.
     """
     if not result.estimates:

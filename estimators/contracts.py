@@ -216,6 +216,8 @@ def _check_column(study: Study, role: str, name: str, facts: ColumnFacts, rows: 
         raise StudyError(study.name, f"{role} '{name}' is NULL in every row", "Fill it in the units or drop the role")
     if facts.text is not None and not text_allowed:
         mend = f"Cast it in staging, or write C({name}) for a covariate"
+        if role == COHORT:
+            mend = "Give the first treated period as a number, 0 for never"
         raise StudyError(study.name, f"{role} '{name}' holds text, such as {facts.text}", mend)
     if role == COHORT:
         return
