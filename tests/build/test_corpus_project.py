@@ -17,7 +17,7 @@ from projects import dbt, installed, rows
 
 SAMPLE = (
     "infinite_covariate", "infinite_covariate_dropped", "stata_missing_covariate", "vanishing_covariate",
-    "nan_covariate_dropped", "large_outcome", "outcome_at_the_lower_bound", "ninth_power_overflows", "log_of_zero",
+    "nan_covariate_dropped", "large_outcome", "outcome_at_the_lower_bound", "date_covariate", "one_unit_holds_all_weight",
     "infinite_weight", "stata_missing_instrument", "large_running", "infinite_period", "outlier_of_one_period",
     "huge_integers", "an_arm_dropped", "one_treated_unit", "cohort_changes", "minimum_effect_text", "reserved_word",
 )  # fmt: skip
@@ -66,7 +66,8 @@ class Built:
         listed = json.dumps({"studies": list(studies)})
         # One call, and no tests of tables: no model of these studies errors, so nothing is skipped.
         tests = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
-        self.command = dbt(project, "build", *tests, "--vars", listed)
+        others = ("--exclude", "stg_files__missing_file", "stg_files__zero_bytes")  # broken files of other tests
+        self.command = dbt(project, "build", *tests, *others, "--vars", listed)
         assert self.command.returncode == 0, self.command.stdout[-4000:]
         self.warehouse = project / "warehouse.duckdb"
         self.tables = {name: self._rows(name) for name in ("estimates", "gates", "decision_cards")}
