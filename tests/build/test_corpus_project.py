@@ -17,7 +17,8 @@ from projects import dbt, installed, rows
 
 SAMPLE = (
     "infinite_covariate", "infinite_covariate_dropped", "stata_missing_covariate", "vanishing_covariate",
-    "nan_covariate_dropped", "large_outcome", "outcome_at_the_lower_bound", "date_covariate", "one_unit_holds_all_weight",
+    "nan_covariate_dropped", "large_outcome", "outcome_at_the_lower_bound", "date_covariate",
+    "one_unit_holds_all_weight",
     "infinite_weight", "stata_missing_instrument", "large_running", "infinite_period", "outlier_of_one_period",
     "huge_integers", "an_arm_dropped", "one_treated_unit", "cohort_changes", "minimum_effect_text", "reserved_word",
 )  # fmt: skip
