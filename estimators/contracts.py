@@ -8,18 +8,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .bounds import beyond, limits
 from .errors import StudyError
 from .study import Study
 from .terms import columns_of, numeric_columns_of
 from .warehouse import Columns
 
-# Squares of larger numbers overflow, and a variance with them.
-LARGEST = 1e150
 ARMS_AT_MOST = 10
 _NESTED = re.compile(r".*\]$|(struct|map|union|list|array|blob|bytea|binary|variant|row)")
 _SCALAR = re.compile(r"(interval|date|time|uuid|bit)")
 # Roles whose gaps are judged where their own effect is estimated, and not for the whole study.
 SECONDARY, GUARDRAIL = "secondary outcome", "guardrail"
+# A unit that is never treated has none: NULL, 0 or any period after the last.
+COHORT = "cohort"
 
 
 @dataclass(frozen=True)
@@ -76,11 +77,13 @@ def treatment_kind(study: Study, columns: Columns) -> str | None:
 def facts_of(study: Study, columns: Columns) -> Facts:
     """The facts of rows in memory."""
     unit = columns[study.unit]
-    keys = [unit.tolist()] + ([columns[study.time].tolist()] if study.time else [])
+    # A row without a period is told as that, and repeats no other.
+    timed = np.ones(len(unit), dtype=bool) if study.time is None else ~is_missing(columns[study.time])
+    keys = [columns[name][timed].tolist() for name in (study.unit, study.time) if name]
     gaps = target_gaps(study)
     source = columns[study.sample] != 0 if study.sample else None
     named = {name: _column_facts(columns[name], source if name in gaps else None) for _, name, _ in roles(study)}
-    repeats = len(unit) - len(set(zip(*keys, strict=True)))
+    repeats = int(timed.sum()) - len(set(zip(*keys, strict=True)))
     levels, samples = (_levels(columns, name) for name in (study.treatment, study.sample))
     return Facts(len(unit), int(is_missing(unit).sum()), repeats, named, levels, samples)
 
@@ -99,8 +102,8 @@ def _column_facts(values: np.ndarray, counted: np.ndarray | None = None) -> Colu
     count = int(missing.sum() if counted is None else (missing & counted).sum())
     if values.dtype == object:
         return ColumnFacts(count, next((repr(v) for v in values if v is not None), "''"), False, 0.0)
-    infinite = bool(np.isinf(values).any())
-    return ColumnFacts(count, None, infinite, float(np.abs(values[~missing]).max(initial=0.0)))
+    infinite = np.isinf(values)
+    return ColumnFacts(count, None, bool(infinite.any()), float(np.abs(values[~missing & ~infinite]).max(initial=0.0)))
 
 
 def check_types(study: Study, types: Mapping[str, str]) -> None:
@@ -136,9 +139,9 @@ def check_facts(study: Study, facts: Facts) -> None:
     Raises
     ------
     StudyError
-        For no rows, duplicate units, units without a name, text where a number is asked, infinities and numbers beyond
-        1e150, an all-NULL column, NULLs while ``missing: refuse``, a constant treatment or two values other than 0
-        and 1. Names the column and the mend.
+        For no rows, duplicate units, units without a name, text where a number is asked, infinities and sizes out of
+        bounds (`estimators.bounds`), an all-NULL column, NULLs while ``missing: refuse``, a constant treatment or two
+        values other than 0 and 1. Names the column and the mend.
     """
     if facts.rows == 0:
         raise StudyError(
@@ -202,10 +205,12 @@ def roles(study: Study) -> list[tuple[str, str, bool]]:
     roles += [("logged propensity", study.logged_propensity), *(("instrument", name) for name in study.instruments)]
     roles += [(SECONDARY, name) for name in study.secondary_outcomes]
     roles += [(GUARDRAIL, one.outcome) for one in study.guardrails]
+    roles += [(COHORT, study.cohort)]
     out = [(role, name, False) for role, name in roles if name]
     controls = (*study.negative_control_exposures, *study.negative_control_outcomes)
     for term in study.terms():
-        role = "negative control" if term in controls else "covariate"
+        modifies = term in study.effect_modifiers and term not in (*study.covariates, *study.benchmark_covariates)
+        role = "negative control" if term in controls else "effect modifier" if modifies else "covariate"
         out += [(role, name, name not in numeric_columns_of(term)) for name in columns_of(term)]
     return out + [(role, name, True) for role, name in (("cluster", study.cluster), ("arm", study.arms)) if name]
 
@@ -236,12 +241,16 @@ def _check_column(study: Study, role: str, name: str, facts: ColumnFacts, rows: 
         raise StudyError(study.name, f"{role} '{name}' is NULL in every row", "Fill it in the units or drop the role")
     if facts.text is not None and not text_allowed:
         mend = f"Cast it in staging, or write C({name}) for a covariate"
+        if role == COHORT:
+            mend = "Give the first treated period as a number, 0 for never"
         raise StudyError(study.name, f"{role} '{name}' holds text, such as {facts.text}", mend)
+    if role == COHORT:
+        return
     if facts.infinite:
         raise StudyError(study.name, f"{role} '{name}' holds infinities", "Mend them in staging")
-    if facts.largest > LARGEST:
-        mend = "Choose another unit of measurement in staging"
-        raise StudyError(study.name, f"{role} '{name}' holds numbers beyond {LARGEST:g}", mend)
+    size = beyond(facts.largest, *limits(role))
+    if size is not None:
+        raise StudyError(study.name, f"{role} '{name}' {size}", "Choose another unit of measurement in staging")
     if facts.missing and study.missing == "refuse" and role not in (SECONDARY, GUARDRAIL):
         mend = "Filter or fill them in the units, or declare `missing: drop` to leave those rows out"
         raise StudyError(study.name, f"{role} '{name}' is NULL in {facts.missing} rows", mend)

@@ -7,6 +7,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
+# Whole numbers of this size or more, held as floating point, are labels as they are printed (1e+40) and not by digits.
+LONGEST = 1e38
+
 
 def md5_folds(unit_ids: Iterable[object], n_folds: int, seed: int) -> np.ndarray:
     """Fold of each unit: the first 32 bits of md5(``id:seed``), modulo the number of folds.

@@ -11,7 +11,7 @@ import numpy as np
 
 from .contracts import treatment_kind
 from .errors import Refusal
-from .folds import md5_folds
+from .folds import LONGEST, md5_folds
 from .learned import learned_nuisances, learned_propensity
 from .nuisance import BinaryFit, crossfit_propensity, fit_binary, outcome_regressions
 from .registry import BY_NAME
@@ -256,4 +256,5 @@ def crossfit_key(options: Options, repeat: int = 0) -> Hashable:
 
 
 def _label(value: Any) -> str:
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    whole = isinstance(value, float) and value.is_integer() and abs(value) < LONGEST
+    return str(int(value)) if whole else str(value)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .bounds import ALL_OF_THE_WEIGHT
 from .errors import Refusal
 from .inference import effective_sample_size
 from .problem import Problem
@@ -17,7 +18,7 @@ def check_sample(problem: Problem) -> None:
     Raises
     ------
     Refusal
-        For an outcome that never varies, a negative weight, weights that are all zero, or a single cluster.
+        For an outcome that never varies, a negative weight, weights that are all zero or one unit's, or one cluster.
     """
     if np.ptp(problem.y) == 0:
         reason = f"the outcome '{problem.study.outcome}' is {problem.y[0]:g} in every row"
@@ -25,9 +26,16 @@ def check_sample(problem: Problem) -> None:
     if problem.w.min() < 0 or problem.w.sum() <= 0:
         reason = f"the weight '{problem.study.weight}' has negative values or is zero in every row"
         raise Refusal(reason, "Sampling weights are positive: check the column in the units")
+    if problem.w.max() >= ALL_OF_THE_WEIGHT * problem.w.sum():
+        raise Refusal(*all_of_the_weight(problem.study.weight))
     if problem.n_clusters == 1:
         reason = f"all rows are in one cluster of '{problem.study.cluster}'"
         raise Refusal(reason, "Name a column with several clusters, or drop the role 'cluster'")
+
+
+def all_of_the_weight(name: str | None) -> tuple[str, str]:
+    """Reason and mend where one unit outweighs all others."""
+    return f"one unit holds all of the weight '{name}'", "Check the column and its unit of measurement in staging"
 
 
 def check_arms(problem: Problem, keep: np.ndarray | None = None, least: int = 2) -> None:

@@ -15,6 +15,8 @@ from typing import TypeVar
 
 import numpy as np
 
+from .bounds import LARGEST, SMALLEST
+
 Columns = Mapping[str, np.ndarray]
 
 # A colon with an even number of backticks after it.
@@ -116,11 +118,17 @@ def expand(term: str, columns: Columns) -> Matrix:
     Raises
     ------
     ValueError
-        If the term is malformed, reads text as a number, or has no finite number in some row (a logarithm of zero).
+        If the term is malformed, reads text as a number, has no finite number in some row (a logarithm of zero), or is
+        out of bounds in size.
     KeyError
         If a column is absent.
     """
-    return _product([_numbers(part, columns) for part in parts_of(term)])
+    parts = parts_of(term)
+    product = _product([_numbers(part, columns) for part in parts])
+    if len(parts) > 1:
+        for name, values in zip(product.names, product.values.T, strict=True):
+            _check_size(name, values)
+    return product
 
 
 def _numbers(part: Part, columns: Columns) -> Matrix:
@@ -134,9 +142,37 @@ def _numbers(part: Part, columns: Columns) -> Matrix:
             values = values**part.power
         elif part.kind == "log":
             values = np.log(np.where(values > 0, values, np.where(np.isnan(values), np.nan, np.inf)))
-    if np.isinf(values).any():
-        raise ValueError(f"'{part.name}' is not a finite number in {int(np.isinf(values).sum())} rows")
-    return Matrix(values.astype(float, copy=False)[:, None], (part.name,))
+    values = values.astype(float, copy=False)
+    if part.kind != "number":
+        _check_size(part.name, values)
+    return Matrix(values[:, None], (part.name,))
+
+
+def _check_size(name: str, values: np.ndarray) -> None:
+    size = np.abs(values)
+    problem = out_of_bounds(name, int(np.isinf(size).sum()), int((size > LARGEST).sum()), float(size.max(initial=0.0)))
+    if problem is not None:
+        raise ValueError(problem)
+
+
+def out_of_bounds(name: str, infinite: int, large: int, largest: float | None) -> str | None:
+    """What is wrong with the size of a term's values (see `estimators.bounds`); None if nothing.
+
+    Parameters
+    ----------
+    name : str
+    infinite, large : int
+        Rows without a finite number, and rows beyond 1e150 (the infinite among them).
+    largest : float or None
+        The largest size.
+    """
+    if infinite:
+        return f"'{name}' is not a finite number in {infinite} rows"
+    if large:
+        return f"'{name}' is beyond {LARGEST:g} in {large} rows"
+    if largest is not None and 0 < largest < SMALLEST:
+        return f"'{name}' holds no number of {SMALLEST:g} or more in size"
+    return None
 
 
 def _indicators(name: str, values: np.ndarray) -> Matrix:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ KAPPA = LEVEL / 10
 DRAWS = 5_000
 GRID = 200
 LARGEST = 20.0
+# How often the grid is made twice as wide before a set without an end is believed to have none.
+DOUBLINGS = 60
 _ROUNDING = 1e-10
 
 
@@ -94,7 +97,7 @@ def interval(study: EventStudy, bar: float, draws: np.ndarray) -> tuple[float, f
     Returns
     -------
     tuple of float
-        In units of the outcome.
+        In units of the outcome; infinite where nothing is rejected, however far away.
     """
     pieces = [piece(study, bar, step, sign, draws) for step in range(len(study.pre)) for sign in (1.0, -1.0)]
 
@@ -108,12 +111,14 @@ def interval(study: EventStudy, bar: float, draws: np.ndarray) -> tuple[float, f
 
 def _ends(accepts: Callable[[np.ndarray], np.ndarray], centre: float, half: float) -> tuple[float, float]:
     """The outermost accepted points, each sharpened between two points of a grid that is wide enough."""
-    while True:
+    for _ in range(DOUBLINGS):
         grid = centre + half * np.linspace(-1, 1, GRID + 1)
         inside = np.flatnonzero(accepts(grid))
         if not len(inside) or (inside[0] > 0 and inside[-1] < GRID):
             break
         half *= 2
+    else:  # accepted however far: a covariance without rank, or values whose tests have no number
+        return -math.inf, math.inf
     if not len(inside):
         return centre, centre
     return _edge(accepts, grid[inside[0]], grid[inside[0] - 1]), _edge(accepts, grid[inside[-1]], grid[inside[-1] + 1])

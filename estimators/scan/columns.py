@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from ..errors import Refusal
+from ..folds import LONGEST
 from ..terms import Part, parts_of
 from .stream import Column, Source, quoted
 
@@ -116,7 +117,8 @@ def fold(key: str, kind: str, n_folds: int, seed: int) -> str:
     name = quoted(key)
     text = f"{name}::varchar"
     if kind.startswith(_FRACTIONS):
-        text = f"case when {name} = trunc({name}) then {name}::hugeint::varchar else {name}::varchar end"
+        whole = f"{name} = trunc({name}) and abs({name}) < {LONGEST:g}"
+        text = f"case when {whole} then {name}::hugeint::varchar else {name}::varchar end"
     low = f"(md5_number(({text}) || ':{seed}') & 4294967295)::bigint"
     swapped = " | ".join(f"((({low} >> {8 * i}) & 255) << {24 - 8 * i})" for i in range(4))
     return f"(({swapped}) % {n_folds})"

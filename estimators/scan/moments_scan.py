@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..contracts import LARGEST
+from ..bounds import LARGEST
 from ..errors import Refusal
 from ..moments import Moments
 from . import sums

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ..contracts import LARGEST
+from ..bounds import LARGEST
 from ..errors import Refusal
 from . import queries
 

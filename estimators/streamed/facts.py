@@ -27,9 +27,14 @@ def facts(source: Source, study: Study, types: Mapping[str, str]) -> Facts:
     columns = {name: _facts(types[name], rows - held, largest) for name, held, largest in _pairs(names, values)}
     columns |= _with_gaps(source, study, types, [name for name in names if _is_unclear(name, columns[name], study)])
     columns |= _with_examples(source, study, columns)
-    distinct = distinct_keys(source, [study.unit, *([study.time] if study.time else [])], types, rows) if rows else 0
+    # A row without a period is told as that, and repeats no other.
+    late = study.time is not None and columns[study.time].missing > 0
+    whole = source.kept(f"not {missing(str(study.time), types)}") if late else source
+    timed = rows - columns[str(study.time)].missing if late else rows
+    keys = [study.unit, *([study.time] if study.time else [])]
+    distinct = distinct_keys(whole, keys, types, timed) if timed else 0
     # A NULL unit is no value to count(distinct); it is one to the rows in memory.
-    repeats = 0 if nameless else rows - distinct
+    repeats = 0 if nameless else timed - distinct
     levels, samples = (_levels(source, name, columns) for name in (study.treatment, study.sample))
     return Facts(rows, nameless, repeats, columns, levels, samples)
 
@@ -70,7 +75,9 @@ def _pairs(names: Sequence[str], values: Sequence[Any]) -> Iterator[tuple[str, i
 
 def _facts(kind: str, null: int, largest: float | None, infinite: int = 0) -> ColumnFacts:
     largest = float(largest or 0.0)
-    if not is_number(kind) or (not is_fraction(kind) and largest > WHOLE):
+    # A DECIMAL without places holds whole numbers.
+    is_whole = not is_fraction(kind) or kind.endswith(",0)")
+    if not is_number(kind) or (is_whole and largest > WHOLE):
         return ColumnFacts(null, "''", False, 0.0)
     return ColumnFacts(null, None, bool(infinite), largest)
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..assemble import scanned_hash
+from ..bounds import LARGEST
 from ..contracts import Facts
 from ..errors import Refusal
 from ..moments import Moments
@@ -18,7 +19,7 @@ from ..scan import columns as scan_columns
 from ..scan import moments_scan
 from ..scan.stream import Column, Plan, Source, quoted
 from ..study import Options, Study
-from ..terms import parts_of, unique
+from ..terms import out_of_bounds, parts_of, unique
 from .facts import facts as facts_of
 
 
@@ -125,24 +126,25 @@ class Streamed:
         """Terms as SQL columns of numbers, named as `estimators.terms.expand` names them."""
         key = ("columns", terms)
         if key not in self.cache:
-            for part, rows in self._infinite(terms).items():
-                if rows:
-                    raise Refusal(f"'{part}' is not a finite number in {rows} rows", "Mend the term or the column")
+            for problem in self._out_of_bounds(terms).values():
+                if problem is not None:
+                    raise Refusal(problem, "Mend the term or the column")
             try:
                 self.cache[key] = scan_columns.columns(self.source, terms)
             except ValueError as bad:
                 raise Refusal(str(bad), "Mend the term or the column") from None
         return self.cache[key]
 
-    def _infinite(self, terms: tuple[str, ...]) -> dict[str, int]:
-        """Rows in which a power or logarithm among the terms' parts is no finite number; asked once each."""
-        parts = [part.name for term in terms for part in parts_of(term) if part.kind in ("power", "log")]
-        known: dict[str, int] = self.cache.setdefault("infinite", {})
-        fresh = tuple(part for part in unique(parts) if part not in known)
+    def _out_of_bounds(self, terms: tuple[str, ...]) -> dict[str, str | None]:
+        """What is wrong with each power, logarithm and product among the terms and their parts; asked once each."""
+        computed = unique(name for term in terms for name in _computed(term))
+        known: dict[str, str | None] = self.cache.setdefault("infinite", {})
+        fresh = tuple(part for part in computed if part not in known)
         if fresh:
-            asked = [f"count(*) filter (where isinf({c.sql}))" for c in scan_columns.columns(self.source, fresh)]
-            known.update(zip(fresh, self.source.one(", ".join(asked)), strict=True))
-        return {part: known[part] for part in parts}
+            columns = [(part, scan_columns.columns(self.source, (part,))) for part in fresh]
+            found = sizes(self.source, [column for _, some in columns for column in some])
+            known.update({part: next((found[c.name] for c in some if found[c.name]), None) for part, some in columns})
+        return {part: known[part] for part in computed}
 
     def names(self, terms: tuple[str, ...]) -> tuple[str, ...]:
         """Names of the terms' columns."""
@@ -225,8 +227,8 @@ class Streamed:
         raw = [name for name in (study.outcome, study.treatment) if name]
         terms = unique([*raw, *study.instruments, *study.terms()])
         # Only the estimators that read a broken term are to refuse.
-        broken = {part for part, rows in self._infinite(tuple(terms)).items() if rows}
-        terms = [term for term in terms if not broken & {part.name for part in parts_of(term)}]
+        broken = {part for part, problem in self._out_of_bounds(tuple(terms)).items() if problem}
+        terms = [term for term in terms if not broken & set(_computed(term))]
         return tuple(unique(self.columns(tuple(terms)), key=lambda column: column.name))
 
     def moments(self) -> Moments:
@@ -253,6 +255,23 @@ class Streamed:
     def arm(self, arm: int) -> Moments:
         """`moments` of one arm of a binary treatment, a fold each."""
         return self.moments().only(*range(arm, 2 * self.n_folds, 2))
+
+
+def _computed(term: str) -> list[str]:
+    """What of a term is computed, and may be out of bounds: its powers and logarithms, and itself where it is a product."""
+    parts = parts_of(term)
+    return [part.name for part in parts if part.kind in ("power", "log")] + ([term] if len(parts) > 1 else [])
+
+
+def sizes(source: Source, columns: list[Column]) -> dict[str, str | None]:
+    """What is wrong with the size of each computed column, by its name: see `estimators.terms.out_of_bounds`."""
+    asked = []
+    for column in columns:
+        size = f"abs({column.sql})"
+        asked += [f"count(*) filter (where isinf({column.sql}))", f"count(*) filter (where {size} > {LARGEST})"]
+        asked += [f"max({size})"]
+    values = source.one(", ".join(asked)) if asked else ()
+    return {c.name: out_of_bounds(c.name, *values[3 * i : 3 * i + 3]) for i, c in enumerate(columns)}
 
 
 def rows_read(source: Source, study: Study, reads: str) -> Source:

@@ -11,7 +11,7 @@ from ..scan.stream import Column, Source, quoted
 from ..terms import columns_of
 from .local_fit import raw, streamed_fit
 from .order_statistics import real
-from .problem import Streamed
+from .problem import Streamed, sizes
 from .rd_curves import rd_bins, rd_fit, running_density
 from .running import Running
 from .windows import Clusters
@@ -112,11 +112,9 @@ def check_finite(source: Source, columns: tuple[Column, ...]) -> None:
     risky = [column for column in columns if "infinity" in column.sql or "pow(" in column.sql or "*" in column.sql]
     if not risky:
         return
-    counts = source.one(", ".join(f"count(*) filter (where isinf({column.sql}))" for column in risky))
-    for column, count in zip(risky, counts, strict=True):
-        if count:
-            reason = f"'{column.name}' is not a finite number in {count} rows"
-            raise Refusal(reason, "Mend the term or the column")
+    for problem in sizes(source, risky).values():
+        if problem is not None:
+            raise Refusal(problem, "Mend the term or the column")
 
 
 def _assigned(problem: Streamed, used: Running) -> Assigned:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..bounds import ALL_OF_THE_WEIGHT
 from ..errors import Refusal
+from ..sample import all_of_the_weight
 from ..scan.stream import quoted
 from .problem import Streamed
 
@@ -20,8 +22,8 @@ class Sample:
         Smallest and largest outcome.
     outcome_is_binary : bool
         Whether every outcome is 0 or 1.
-    lightest, weight, squares : float
-        Smallest weight, Σ w and Σ w².
+    lightest, heaviest, weight, squares : float
+        Smallest and largest weight, Σ w and Σ w².
     treated : int
         Treated units of a binary treatment, whatever their weight; 0 of another.
     used : tuple of int
@@ -32,6 +34,7 @@ class Sample:
     high: float
     outcome_is_binary: bool
     lightest: float
+    heaviest: float
     weight: float
     squares: float
     treated: int
@@ -50,14 +53,14 @@ def _ask(problem: Streamed) -> Sample:
     y = f"{quoted(study.outcome)}::double"
     w = f"{quoted(study.weight)}::double" if study.weight else "1.0::double"
     asked = [f"min({y})", f"max({y})", f"count(*) filter (where {y} not in (0, 1))"]
-    asked += [f"min({w})", f"sum({w})", f"sum({w} * {w})"]
+    asked += [f"min({w})", f"max({w})", f"sum({w})", f"sum({w} * {w})"]
     if problem.kind == "binary":
         arm = problem.treated()
         asked.append(f"count(*) filter (where {arm} = 1)")
         asked += [f"count(*) filter (where {arm} = {a} and {w} > 0)" for a in (0, 1)]
-    low, high, others, lightest, weight, squares, *arms = problem.source.one(", ".join(asked))
+    low, high, others, lightest, heaviest, weight, squares, *arms = problem.source.one(", ".join(asked))
     treated, untreated_used, treated_used = arms or (0, 0, 0)
-    return Sample(low, high, others == 0, lightest, weight, squares, treated, (untreated_used, treated_used))
+    return Sample(low, high, others == 0, lightest, heaviest, weight, squares, treated, (untreated_used, treated_used))
 
 
 def check_sample(problem: Streamed) -> None:
@@ -66,7 +69,7 @@ def check_sample(problem: Streamed) -> None:
     Raises
     ------
     Refusal
-        For an outcome that never varies, a negative weight, weights that are all zero, or a single cluster.
+        For an outcome that never varies, a negative weight, weights that are all zero or one unit's, or one cluster.
     """
     found = sample(problem)
     if found.low == found.high:
@@ -75,6 +78,8 @@ def check_sample(problem: Streamed) -> None:
     if found.lightest < 0 or found.weight <= 0:
         reason = f"the weight '{problem.study.weight}' has negative values or is zero in every row"
         raise Refusal(reason, "Sampling weights are positive: check the column in the units")
+    if found.heaviest >= ALL_OF_THE_WEIGHT * found.weight:
+        raise Refusal(*all_of_the_weight(problem.study.weight))
     if problem.n_clusters == 1:
         reason = f"all rows are in one cluster of '{problem.study.cluster}'"
         raise Refusal(reason, "Name a column with several clusters, or drop the role 'cluster'")

@@ -5,6 +5,7 @@
 {% macro judge(scenarios) %}
     {% do adapter.create_schema(made_up_relation('judged', none)) %}
     {% for one in scenarios %}
+        {% do log('judging ' ~ one.name) %}
         {% set sql = cqox.study_gates(
             study=one.name,
             block=one.block,
@@ -16,6 +17,14 @@
     {% endfor %}
     {# reading a table's columns opened a transaction, which an operation rolls back unless it says otherwise #}
     {% do run_query('commit') %}
+{% endmacro %}
+
+{# The same of scenarios that a command line could not hold: one row of JSON text each in scenarios.blocks, by name. #}
+{% macro judge_stored() %}
+    {% set found = run_query('select scenario from scenarios.blocks order by name').columns[0].values() %}
+    {% set scenarios = [] %}
+    {% for text in found %}{% do scenarios.append(fromjson(text)) %}{% endfor %}
+    {% do judge(scenarios) %}
 {% endmacro %}
 
 {#

@@ -1,22 +1,39 @@
 {#
     Broken contracts: no rows, a column that is not there, repeated units, text for numbers, NULLs, a treatment that does not
-    compare. Severity error; they block everything. estimators/contracts.py holds to the same in Python.
+    compare. Severity error; they block everything. estimators/contracts.py holds to the same in Python, with the same rule of
+    what counts as a value (macros/statistics/bounds.sql).
 #}
 {% macro gate_contract(study, block, units, present) %}
     {% set rows = [cqox.contract_has_rows(units)] %}
+    {% set declared = cqox.declared_columns(block) %}
+    {# A column that stands in two roles holds to both. #}
+    {% set numbers = declared | rejectattr(2) | map(attribute=1) | list %}
     {% set seen = [] %}
-    {% for role, name, text_allowed in cqox.declared_columns(block) %}
+    {% for role, name, text_allowed in declared %}
         {% if name not in seen %}
             {% do seen.append(name) %}
-            {% do rows.append(cqox.contract_column(units, present, block, role, name, text_allowed)) %}
+            {% set is_free = text_allowed and name not in numbers %}
+            {% do rows.append(cqox.contract_column(units, present, block, role, name, is_free)) %}
         {% endif %}
+    {% endfor %}
+    {% for name in cqox.predictor_columns(block) if name not in seen and name not in present %}
+        {% do rows.append(cqox.contract_column(units, present, block, 'predictor', name, true)) %}
     {% endfor %}
     {% set keys = [block.get('unit', 'unit_id')] + ([block['time']] if block.get('time') else []) %}
     {% if keys | reject('in', present) | list | length == 0 %}
-        {% do rows.append(cqox.contract_unique(units, keys)) %}
+        {% do rows.append(cqox.contract_unique(units, present, keys)) %}
     {% endif %}
     {% if block.get('treatment') in present and not cqox.unfit_type(present[block['treatment']], false) %}
         {% do rows.append(cqox.contract_treatment(units, block)) %}
+    {% endif %}
+    {% if block.get('sample') in present and not cqox.is_text(present[block['sample']]) %}
+        {% do rows.append(cqox.contract_sample(units, block)) %}
+    {% endif %}
+    {% if block.get('cross_section') is number and block.get('time') in present and not cqox.is_text(present[block['time']]) %}
+        {% do rows.append(cqox.contract_period(units, block)) %}
+    {% endif %}
+    {% if block.get('missing') == 'drop' and declared | map(attribute=1) | reject('in', present) | list | length == 0 %}
+        {% do rows.append(cqox.contract_complete_rows(units, present, block)) %}
     {% endif %}
     {{ return(rows | join('\nunion all\n')) }}
 {% endmacro %}
@@ -41,7 +58,7 @@
             )
         )) }}
     {% endif %}
-    {% if cqox.is_text(present[name]) and not text_allowed %}
+    {% if cqox.kind_of_type(present[name]) == 'text' and not text_allowed %}
         {% set mend = ' (write C(' ~ name ~ ') for a category)' if role == 'covariate' else '' %}
         {{ return(cqox.gate_row(
             'contract', subject, cqox.null_double(), cqox.null_double(), 'false',
@@ -62,53 +79,154 @@
         Never-treated units have no cohort, `missing: drop` leaves rows out, and a secondary outcome or guardrail with gaps
         is refused by itself: there only a column without a value breaks.
     #}
-    {% set lenient = role in ('cohort', 'secondary outcome', 'guardrail') or block.get('missing') == 'drop' %}
-    {# A unit of the target population need not have an outcome. #}
-    {% set gap = cqox.quoted(name) ~ ' is null' %}
-    {% set sample = block.get('sample') %}
-    {% if sample in present and not cqox.unfit_type(present[sample], false) and name in cqox.target_gaps(block) %}
-        {% set gap = gap ~ ' and coalesce(' ~ cqox.quoted(block['sample']) ~ ', 1) <> 0' %}
-    {% endif %}
+    {% set others = ('cohort', 'secondary outcome', 'guardrail') %}
+    {% set lenient = role in others or (block.get('missing') == 'drop' and role != 'unit') %}
+    {% set gap = cqox.gap(name, present, block) %}
     {# Without rows there is one breach, which contract_has_rows tells. #}
     {% set passes = 'nulls < n or n = 0' if lenient else 'nulls = 0' %}
+    {% set low, high = cqox.size_limits(role) %}
+    {% set is_sized = 'infinite = 0 and coalesce(largest = 0 or (largest >= ' ~ low ~ ' and largest <= ' ~ high
+        ~ ' and odd = 0), true)' %}
+    {% set words = column ~ ' holds ' %}
     {{ return(cqox.gate_row(
-        'contract', subject, 'nulls', 'case when ' ~ lenient | string | lower ~ ' then n - 1 else 0 end', passes,
+        'contract', subject, 'case when ' ~ is_sized ~ ' then nulls when wild + odd > 0 then wild + odd else n end',
+        'case when ' ~ is_sized ~ ' and ' ~ lenient | string | lower ~ ' then n - 1 else 0 end',
+        '(' ~ passes ~ ') and ' ~ is_sized,
         'case when n > 0 and nulls = n then ' ~ cqox.text_literal(column ~ ' is NULL in every row')
+        ~ ' when odd > 0 then ' ~ cqox.text_literal(words ~ 'text: whole numbers beyond 2^53')
+        ~ ' when infinite > 0 then ' ~ cqox.text_literal(words ~ 'infinities')
+        ~ ' when largest > ' ~ high ~ ' then ' ~ cqox.text_literal(words ~ 'numbers beyond ' ~ high | replace('e', 'e+'))
+        ~ ' when largest > 0 and largest < ' ~ low ~ ' then '
+        ~ cqox.text_literal(words ~ 'no number of ' ~ low ~ ' or more in size')
         ~ ' else ' ~ cqox.text_literal(column ~ ' is NULL in ') ~ ' || ' ~ cqox.as_text('nulls') ~ " || ' of ' || "
         ~ cqox.as_text('n') ~ " || ' rows' end",
-        source='(select count(*) as n, coalesce(sum(case when ' ~ gap ~ ' then 1 else 0 end), 0) as nulls from ' ~ units
-            ~ ') as counted'
+        source='(select count(*) as n, coalesce(sum(case when ' ~ gap ~ ' then 1 else 0 end), 0) as nulls, '
+            ~ cqox.contract_sizes(role, name, present[name], text_allowed) ~ ' from ' ~ units ~ ') as counted'
     )) }}
 {% endmacro %}
 
-{% macro contract_unique(units, keys) %}
+{# SQL that is true where a row lacks a value that it needs: a unit of the target population need not have an outcome. #}
+{% macro gap(name, present, block) %}
+    {% set gap = cqox.is_missing(name, present[name]) %}
+    {% set sample = block.get('sample') %}
+    {% if sample in present and not cqox.unfit_type(present[sample], false) and name in cqox.target_gaps(block) %}
+        {% set gap = gap ~ ' and coalesce(' ~ cqox.quoted(sample) ~ ', 1) <> 0' %}
+    {% endif %}
+    {{ return(gap) }}
+{% endmacro %}
+
+{#
+    Counts of what is wrong with the numbers of a column: infinite; wild (infinite or too large); odd (whole numbers where a
+    number is asked that floating point cannot hold); and the largest size. Labels of units have no size, and a cohort beyond
+    the last period is one that is never treated.
+#}
+{% macro contract_sizes(role, name, data_type, text_allowed) %}
+    {% if role in ('unit', 'cohort') or not cqox.is_numeric(data_type) %}
+        {{ return('0 as infinite, 0 as wild, 0 as odd, ' ~ cqox.null_double() ~ ' as largest') }}
+    {% endif %}
+    {% set size = 'abs(' ~ cqox.as_number(name) ~ ')' %}
+    {% set infinity = "cast('Infinity' as " ~ cqox.type_double() ~ ')' %}
+    {% set low, high = cqox.size_limits(role) %}
+    {% set counts = [] %}
+    {% set odd = size ~ ' > 9007199254740992' if cqox.is_whole(data_type) and not text_allowed else '1 = 0' %}
+    {% for label, condition in [
+        ('infinite', size ~ ' = ' ~ infinity), ('wild', size ~ ' > ' ~ high ~ ' and ' ~ size ~ ' <= ' ~ infinity), ('odd', odd)
+    ] %}
+        {% do counts.append('coalesce(sum(case when ' ~ condition ~ ' then 1 else 0 end), 0) as ' ~ label) %}
+    {% endfor %}
+    {% set largest = 'max(case when ' ~ size ~ ' < ' ~ infinity ~ ' then ' ~ size ~ ' end) as largest' %}
+    {{ return((counts + [largest]) | join(', ')) }}
+{% endmacro %}
+
+{% macro contract_unique(units, present, keys) %}
     {% set quoted = [] %}
-    {% for key in keys %}{% do quoted.append(cqox.quoted(key)) %}{% endfor %}
+    {# A row without its name or period is told as that, and repeats no other. #}
+    {% set named = [] %}
+    {% for key in keys %}
+        {% do quoted.append(cqox.quoted(key)) %}
+        {% do named.append('not ' ~ cqox.is_missing(key, present[key])) %}
+    {% endfor %}
     {% set listed = keys | join(', ') %}
     {{ return(cqox.gate_row(
         'contract', cqox.text_literal('unique ' ~ listed), 'repeated', '0', 'repeated = 0',
         cqox.as_text('repeated') ~ ' || ' ~ cqox.text_literal(' rows repeat a value of ' ~ listed),
         source='(select coalesce(sum(copies - 1), 0) as repeated from (select count(*) as copies from ' ~ units
-            ~ ' group by ' ~ quoted | join(', ') ~ ') as grouped) as counted'
+            ~ ' where ' ~ named | join(' and ') ~ ' group by ' ~ quoted | join(', ') ~ ') as grouped) as counted'
     )) }}
 {% endmacro %}
 
 {% macro contract_treatment(units, block) %}
-    {% set treatment = cqox.as_number(block['treatment']) %}
+    {% set treatment = cqox.bounded(cqox.as_number(block['treatment'])) %}
     {% set name = block['treatment'] %}
     {% set two_arms = 'levels = 2 and lowest = 0 and highest = 1' %}
-    {# More than ten values are a dose and no arms, as in estimators/contracts.py. #}
+    {# 0, 1 and up to eight others are arms; other values, or many, are a dose, as in estimators/contracts.py. #}
+    {% set dose = 'levels > 10 or (levels > 2 and (zeros = 0 or ones = 0))' %}
     {% set passes, wanted = {
         'experiment': (two_arms, ' (wanted: 0 and 1)'),
-        'observational': (two_arms ~ ' or levels > 10', ' (wanted: 0 and 1, or a dose of more than ten values)'),
-    }.get(block.get('design'), ('levels >= 2', '')) %}
+        'observational': (two_arms ~ ' or ' ~ dose, ' (wanted: 0 and 1, or a dose of more than ten values)'),
+    }.get(block.get('design'), ('(' ~ two_arms ~ ') or levels > 2', ' (wanted: 0 and 1, or a dose)')) %}
     {# Without a value there is one breach, which contract_column or contract_has_rows tells. #}
     {{ return(cqox.gate_row(
         'contract', cqox.text_literal(name ~ ' values'), 'levels', '2', '(' ~ passes ~ ' or levels = 0)',
         'case when levels = 1 then ' ~ cqox.text_literal("treatment '" ~ name ~ "' is constant") ~ ' else '
         ~ cqox.text_literal("treatment '" ~ name ~ "' has ") ~ ' || ' ~ cqox.as_text('levels') ~ " || ' values" ~ wanted
         ~ "' end",
-        source='(select count(distinct ' ~ treatment ~ ') as levels, min(' ~ treatment ~ ') as lowest, max(' ~ treatment
-            ~ ') as highest from ' ~ units ~ ') as counted'
+        source='(select count(distinct arm) as levels, min(arm) as lowest, max(arm) as highest, '
+            ~ 'sum(case when arm = 0 then 1 else 0 end) as zeros, sum(case when arm = 1 then 1 else 0 end) as ones '
+            ~ 'from (select ' ~ treatment ~ ' as arm from ' ~ units ~ ') as treated) as counted'
+    )) }}
+{% endmacro %}
+
+{% macro contract_sample(units, block) %}
+    {% set name = block['sample'] %}
+    {{ return(cqox.gate_row(
+        'contract', cqox.text_literal(name ~ ' values'), 'levels', '2',
+        '(levels = 2 and lowest = 0 and highest = 1) or levels = 0',
+        cqox.text_literal("sample '" ~ name ~ "' has ") ~ ' || ' ~ cqox.as_text('levels')
+        ~ " || ' values (wanted: 1 for units of the study and 0 for the target population)'",
+        source='(select count(distinct part) as levels, min(part) as lowest, max(part) as highest from (select '
+            ~ cqox.bounded(cqox.as_number(name)) ~ ' as part from ' ~ units ~ ') as parts) as counted'
+    )) }}
+{% endmacro %}
+
+{# The period for one-row-a-unit estimators has rows. #}
+{% macro contract_period(units, block) %}
+    {% set period = cqox.text_literal(block['cross_section']) %}
+    {{ return(cqox.gate_row(
+        'contract', "'cross_section'", 'inside', '1', 'n = 0 or inside > 0',
+        cqox.as_text('inside') ~ " || ' rows lie in the period cross_section: ' || " ~ period,
+        source='(select count(*) as n, coalesce(sum(case when ' ~ cqox.quoted(block['time']) ~ ' = ' ~ block['cross_section']
+            ~ ' then 1 else 0 end), 0) as inside from ' ~ units ~ ') as counted'
+    )) }}
+{% endmacro %}
+
+{# What `missing: drop` leaves must still be a study: some rows, and treated and untreated ones among them. #}
+{% macro contract_complete_rows(units, present, block) %}
+    {% set optional = ['cohort', 'secondary outcome', 'guardrail'] %}
+    {% set gaps = [] %}
+    {% for role, name, text_allowed in cqox.declared_columns(block) if role not in optional %}
+        {% set gap = '(' ~ cqox.gap(name, present[name], block) ~ ')' %}
+        {% if gap not in gaps %}{% do gaps.append(gap) %}{% endif %}
+    {% endfor %}
+    {# A column without any value is one breach, which contract_column tells. #}
+    {% set listed, empty = [], [] %}
+    {% for gap in gaps %}
+        {% do listed.append('case when ' ~ gap ~ ' then 1 else 0 end as gap_' ~ loop.index) %}
+        {% do empty.append('case when sum(gap_' ~ loop.index ~ ') = count(*) then 1 else 0 end') %}
+    {% endfor %}
+    {% set treatment = block.get('treatment') %}
+    {% set is_treated = treatment and not cqox.is_text(present[treatment]) %}
+    {% set arm = cqox.bounded(cqox.as_number(treatment)) if is_treated else cqox.null_double() %}
+    {% set constant = cqox.text_literal("treatment '" ~ treatment ~ "' is constant in the ") ~ ' || '
+        ~ cqox.as_text('whole') ~ " || ' rows without a missing value'" %}
+    {{ return(cqox.gate_row(
+        'contract', "'complete rows'", 'whole', '1',
+        'n = 0 or empty > 0 or (whole > 0 and levels ' ~ ('<> 1' if is_treated else '= 0') ~ ')',
+        "case when whole = 0 then 'every row lacks a value in some column' when levels = 1 then " ~ constant ~ ' else '
+        ~ cqox.as_text('whole') ~ " || ' of ' || " ~ cqox.as_text('n') ~ " || ' rows lack no value' end",
+        source='(select count(*) as n, coalesce(sum(is_whole), 0) as whole, count(distinct case when is_whole = 1 then arm end) '
+            ~ 'as levels, ' ~ empty | join(' + ') ~ ' as empty from (select case when ' ~ gaps | join(' or ')
+            ~ ' then 0 else 1 end as is_whole, ' ~ listed | join(', ') ~ ', ' ~ arm ~ ' as arm from ' ~ units
+            ~ ') as marked) as counted'
     )) }}
 {% endmacro %}

@@ -14,6 +14,9 @@
         {% if cqox.is_list_of_names(given.get(role)) %}{% do out.update({role: given[role]}) %}{% endif %}
     {% endfor %}
     {% for role in ['secondary_outcomes', 'guardrails'] %}{% do out.update({role: given.get(role)}) %}{% endfor %}
+    {% for key in ['options', 'specifications'] if given.get(key) is mapping %}
+        {% do out.update({key: given[key]}) %}
+    {% endfor %}
     {% if cqox.reads_as_number(given.get('cross_section')) %}
         {% do out.update({'cross_section': given['cross_section']}) %}
     {% endif %}
@@ -79,7 +82,8 @@
 
 {% macro roles_of_lists() %}
     {{ return([
-        'covariates', 'instruments', 'effect_modifiers', 'negative_control_exposures', 'negative_control_outcomes'
+        'covariates', 'instruments', 'effect_modifiers', 'negative_control_exposures', 'negative_control_outcomes',
+        'benchmark_covariates'
     ]) }}
 {% endmacro %}
 

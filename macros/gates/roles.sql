@@ -17,17 +17,18 @@
         'outcome', 'treatment', 'time', 'running', 'weight', 'fold', 'sample', 'mediator', 'dose', 'exposure',
         'logged_propensity'
     ] %}
-        {% if block.get(role) %}{% do out.append((role, block[role], false)) %}{% endif %}
+        {% if block.get(role) %}{% do out.append((role | replace('_', ' '), block[role], false)) %}{% endif %}
     {% endfor %}
-    {% for role in ['cohort', 'cluster', 'arms'] %}
-        {% if block.get(role) %}{% do out.append((role, block[role], true)) %}{% endif %}
+    {% for role, label, text_allowed in [('cohort', 'cohort', false), ('cluster', 'cluster', true), ('arms', 'arm', true)] %}
+        {% if block.get(role) %}{% do out.append((label, block[role], text_allowed)) %}{% endif %}
     {% endfor %}
     {% for name in block.get('instruments') or [] %}{% do out.append(('instrument', name, false)) %}{% endfor %}
     {% for role, label in [
-        ('covariates', 'covariate'), ('effect_modifiers', 'effect modifier'),
-        ('negative_control_exposures', 'negative control'), ('negative_control_outcomes', 'negative control')
+        ('covariates', 'covariate'), ('benchmark_covariates', 'covariate'), ('effect_modifiers', 'effect modifier'),
+        ('negative_control_exposures', 'negative control'), ('negative_control_outcomes', 'negative control'),
+        ('options', 'covariate')
     ] %}
-        {% for term in block.get(role) or [] %}
+        {% for term in (cqox.terms_of_options(block) if role == 'options' else block.get(role) or []) %}
             {% for part in cqox.parts_of_term(term) %}
                 {% do out.append((label, part.column, part.kind == 'category')) %}
             {% endfor %}
@@ -93,9 +94,10 @@
     {% for role in ['time', 'cluster', 'weight', 'fold', 'sample'] %}
         {% if block.get(role) %}{% do known.append(block[role]) %}{% endif %}
     {% endfor %}
-    {% for role in ['covariates', 'effect_modifiers'] %}
+    {% for role in ['covariates', 'benchmark_covariates', 'effect_modifiers'] %}
         {% do known.extend(cqox.columns_of_terms(block.get(role))) %}
     {% endfor %}
+    {% do known.extend(cqox.columns_of_terms(cqox.terms_of_options(block))) %}
     {% set out = [] %}
     {% for role, name, text_allowed in cqox.declared_columns(block) %}
         {% if name not in known %}{% do out.append(name) %}{% endif %}
@@ -127,7 +129,8 @@
     {{ return('number') }}
 {% endmacro %}
 
-{% macro is_text(data_type) %}{{ return(cqox.kind_of_type(data_type) == 'text') }}{% endmacro %}
+{# Whether a type is text to the estimators: whatever is no number and no boolean, dates too. #}
+{% macro is_text(data_type) %}{{ return(cqox.kind_of_type(data_type) != 'number') }}{% endmacro %}
 
 {# Whether a column of a type cannot be read in a role. #}
 {% macro unfit_type(data_type, text_allowed) %}

@@ -118,16 +118,16 @@
         select
             scores.unit_id as arm_unit,
             case when scores.treatment = 1 then 'treated' else 'control' end as arm,
-            cast(units.{{ adapter.quote(block['outcome']) }} as {{ cqox.type_double() }}) as arm_outcome,
+            cast(units.{{ cqox.quoted(block['outcome']) }} as {{ cqox.type_double() }}) as arm_outcome,
             case when scores.treatment = 1 then scores.mu1 else scores.mu0 end as fitted,
             scores.{{ weight }} as arm_weight
             {%- for name in named %},
-            cast(units.{{ adapter.quote(name) }} as {{ cqox.type_double() }}) as covariate_{{ loop.index }}
+            cast(units.{{ cqox.quoted(name) }} as {{ cqox.type_double() }}) as covariate_{{ loop.index }}
             {%- endfor %}
         from {{ scores }} as scores
         inner join {{ cqox.drawn_units(block, units) }} as units
-            on scores.unit_id = units.{{ adapter.quote(block.get('unit', 'unit_id')) }}
-        where isfinite(cast(units.{{ adapter.quote(block['outcome']) }} as {{ cqox.type_double() }}))
+            on scores.unit_id = units.{{ cqox.quoted(block.get('unit', 'unit_id')) }}
+        where isfinite(cast(units.{{ cqox.quoted(block['outcome']) }} as {{ cqox.type_double() }}))
     )
     {% endset %}
     {{ return(built) }}
@@ -139,7 +139,7 @@
     {% set number = run_query('select count(*) from ' ~ units).rows[0][0] %}
     {% set every = (number / block.get('row_budget', 200000)) | round(0, 'ceil') | int %}
     {% if every <= 1 %}{{ return(rows) }}{% endif %}
-    {% set unit = adapter.quote(block.get('unit', 'unit_id')) %}
+    {% set unit = cqox.quoted(block.get('unit', 'unit_id')) %}
     {{ return('(select * from ' ~ rows ~ ' where hash(' ~ unit ~ ') % ' ~ every ~ ' = 0)') }}
 {% endmacro %}
 

@@ -22,7 +22,8 @@
         {% else %}
             {% set out = [] %}
             {% for a in state.product %}{% for b in own %}
-                {% do out.append({'name': a.name ~ ':' ~ b.name, 'sql': '(' ~ a.sql ~ ') * (' ~ b.sql ~ ')'}) %}
+                {% set product = cqox.bounded('((' ~ a.sql ~ ') * (' ~ b.sql ~ '))') %}
+                {% do out.append({'name': a.name ~ ':' ~ b.name, 'sql': product}) %}
             {% endfor %}{% endfor %}
             {% set state.product = out %}
         {% endif %}
@@ -36,12 +37,12 @@
     {% if part.kind == 'category' %}
         {{ return(cqox.category_indicators(relation, part.column)) }}
     {% elif part.kind == 'power' %}
-        {{ return([{'name': part.name, 'sql': 'power(' ~ number ~ ', ' ~ part.power ~ ')'}]) }}
+        {{ return([{'name': part.name, 'sql': cqox.bounded('power(' ~ number ~ ', ' ~ part.power ~ ')')}]) }}
     {% elif part.kind == 'log' %}
         {# engines raise on the logarithm of zero, which would cost the study its other gates: NULL, and the gate fails #}
         {{ return([{'name': part.name, 'sql': 'case when ' ~ number ~ ' > 0 then ln(' ~ number ~ ') end'}]) }}
     {% endif %}
-    {{ return([{'name': part.name, 'sql': number}]) }}
+    {{ return([{'name': part.name, 'sql': cqox.bounded(number)}]) }}
 {% endmacro %}
 
 {#

@@ -12,7 +12,7 @@ from scipy.optimize import root
 from scipy.special import expit
 from support import overall, problem, run, shuffled
 
-from estimators.errors import Refusal
+from estimators.errors import Refusal, StudyError
 from estimators.inference import covariance, joint_wald
 from estimators.panel.aggregate import averages
 from estimators.panel.att_gt import group_time_effects
@@ -309,7 +309,7 @@ def test_cohort_and_cluster_must_not_change_within_a_unit():
         _did(units.append_column("c", changing), cluster="c")
     with pytest.raises(Refusal, match="one cluster"):
         _did(units.append_column("c", pa.array(["a"] * units.num_rows)), cluster="c")
-    with pytest.raises(Refusal, match="holds text"):
+    with pytest.raises(StudyError, match=r"cohort 'g' holds text, such as 'a'\. Give the first treated period"):
         _did(units.set_column(2, "g", pa.array(["a"] * units.num_rows)))
 
 

@@ -241,7 +241,6 @@ REFUSED: dict[str, tuple[dict[str, Any], Any, str, str]] = {
     "a cohort that changes": (
         BLOCK, with_column("g", UNITS["t"].to_numpy() % 2), "refused", "'g' changes within unit 0"
     ),
-    "a text cohort": (BLOCK, with_column("g", ["a"] * UNITS.num_rows), "refused", "cohort 'g' holds text"),
     "all at once": (BLOCK, staggered(cohorts=(3,)), "not_identified", "does not vary"),
     "few treated": (BLOCK, staggered(40, cohorts=(3, *[0] * 9)), "not_identified", "4 of 40 clusters"),
     "few clusters": ({**BLOCK, "cluster": "c"}, staggered(24), "not_identified", "of 8 clusters"),
@@ -265,6 +264,11 @@ def test_refusals(case: str) -> None:
         run(block, units, "twfe", "ATT")
     assert refused.value.status == status
     assert refused.value.mend
+
+
+def test_a_text_cohort_breaks_a_contract() -> None:
+    with pytest.raises(StudyError, match="cohort 'g' holds text"):
+        run(BLOCK, with_column("g", ["a"] * UNITS.num_rows), "twfe", "ATT")
 
 
 def test_it_runs_where_a_cohort_or_a_treatment_is_declared() -> None:
