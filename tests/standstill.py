@@ -172,7 +172,7 @@ def project(folder: Path, studies: int = 4, threads: int = 2) -> Path:
     """A dbt project of streamed studies with clusters: units, scores and effects of each."""
     block = {
         "question": "?", "design": "observational", "outcome": "y", "treatment": "t", "covariates": ["x"],
-        "unit": "unit_id", "cluster": "g", "row_budget": 10, "assumptions": ["made up"],
+        "unit": "unit_id", "cluster": "g", "row_budget": 10,
         "decision": {"primary": "regression_adjustment", "estimand": "ATE", "desired_direction": "more",
                      "minimum_effect": 0.1},
     }  # fmt: skip
