@@ -1,7 +1,8 @@
 """Every stream into and out of DuckDB, over and over, under a watchdog: `python tests/standstill.py 10000 2`.
 
 A round that stands still for `PATIENCE` seconds ends the process with the stacks of all threads. With the word dbt,
-`python tests/standstill.py 20 2 dbt`, a round is a build of a project of streamed, clustered studies by dbt.
+`python tests/standstill.py 20 2 dbt`, a round is a build of a project of streamed, clustered studies by dbt. CQOX_TRIED
+names another folder whose `estimators` are tried: those of a commit with the fault soon stand still.
 """
 
 from __future__ import annotations

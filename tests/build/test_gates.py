@@ -15,6 +15,9 @@ from projects import dbt, installed
 
 from estimators import gating
 
+# The first test waits for a project's seeds and gates.
+pytestmark = pytest.mark.timeout(900)
+
 # --- judging them ------------------------------------------------------------------------------------------------
 
 

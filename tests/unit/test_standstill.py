@@ -18,7 +18,7 @@ from estimators.scan.stream import Column, Plan, Source, blocks
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("estimators", "figures", "reports", "commands", "ingest")
-# By hand: CQOX_ROUNDS=10000 CQOX_BUILDS=100 pytest tests/unit/test_standstill.py --timeout 0
+# By hand: CQOX_ROUNDS=20000 CQOX_BUILDS=100 python -m pytest tests/unit/test_standstill.py --timeout 0
 ROUNDS, BUILDS = (int(os.environ.get(name, few)) for name, few in (("CQOX_ROUNDS", 500), ("CQOX_BUILDS", 2)))
 
 
