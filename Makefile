@@ -31,7 +31,7 @@ build: .venv/installed
 # In the order of the folders: tests/build has the longest files, and what starts first does not keep one waiting at the end.
 test: lint
 	@echo "== pytest"
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 -m "not slow"
 
 # Spark is 400 MB and not in the lock: an environment of its own, for the tests that compare engines. See docs/engines.md.
 spark: .venv-spark/installed

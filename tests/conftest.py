@@ -1,10 +1,16 @@
-"""Options of the tests: ``--accepted`` writes docs/accepted.md from what tests/reference compared."""
+"""Options of the tests: ``--accepted`` writes docs/accepted.md from what tests/reference compared; their watchdog."""
 
 from __future__ import annotations
 
 import pytest
 import support
 from accepted import PAGE
+from watchdog import (  # noqa: F401 (hooks of pytest)
+    pytest_configure,
+    pytest_timeout_cancel_timer,
+    pytest_timeout_set_timer,
+    pytest_unconfigure,
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,7 +1,8 @@
 """Every stream into and out of DuckDB, over and over, under a watchdog: `python tests/standstill.py 10000 2`.
 
 A round that stands still for `PATIENCE` seconds ends the process with the stacks of all threads. With the word dbt,
-`python tests/standstill.py 20 2 dbt`, a round is a build of a project of streamed, clustered studies by dbt.
+`python tests/standstill.py 20 2 dbt`, a round is a build of a project of streamed, clustered studies by dbt. CQOX_TRIED
+names another folder whose `estimators` are tried: those of a commit with the fault soon stand still.
 """
 
 from __future__ import annotations
@@ -115,7 +116,7 @@ def abandoned(connection: Any) -> None:
 def scans(connection: Any) -> None:
     """Moments of rows with gaps, where the first stream is given up, and order statistics."""
     assert moments_scan.scan(Source(connection, "gap"), PLAN).dropped == 1
-    order_statistics(Source(connection, "units"), "x", [10, 30_000], 0.0, 1.8446744073709552)
+    order_statistics(Source(connection, "units", "i < 4000"), "x", [10, 3_000], 0.0, 1.8446744073709552)
 
 
 def inserts(connection: Any) -> None:
@@ -172,7 +173,7 @@ def project(folder: Path, studies: int = 4, threads: int = 2) -> Path:
     """A dbt project of streamed studies with clusters: units, scores and effects of each."""
     block = {
         "question": "?", "design": "observational", "outcome": "y", "treatment": "t", "covariates": ["x"],
-        "unit": "unit_id", "cluster": "g", "row_budget": 10, "assumptions": ["made up"],
+        "unit": "unit_id", "cluster": "g", "row_budget": 10,
         "decision": {"primary": "regression_adjustment", "estimand": "ATE", "desired_direction": "more",
                      "minimum_effect": 0.1},
     }  # fmt: skip

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from projects import build, installed, row, rows
 
+# The first test waits for a project's build.
+pytestmark = pytest.mark.timeout(1200)
 GOOD = ("cohort", "trial")
 MODELS = "the study was not built: model.cqox_integration."
 # Study: status of its rows, and what the reason must say: what is wrong, on which column, role or file, and the mend.

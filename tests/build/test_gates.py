@@ -9,6 +9,9 @@ import pytest
 from judging import Judged, judge, judging
 from made_up_studies import DESIGNS, EDITED, EXCEPTIONS, STUDIES, WEIGHTS
 
+# The first test waits for a project's seeds and gates.
+pytestmark = pytest.mark.timeout(900)
+
 # --- judging them ------------------------------------------------------------------------------------------------
 
 

@@ -12,6 +12,8 @@ import pytest
 from projects import build, copied, dbt, row, rows
 from support import assert_published, published
 
+# The first test waits for the whole project's build.
+pytestmark = pytest.mark.timeout(1800)
 STUDIES = [
     "card", "darfur", "ecommerce", "education", "excess_deaths", "finance", "framing", "healthcare", "hiv_incentives",
     "insurance", "mpdta", "nhefs", "nhefs_dose", "nsw", "nsw_aa", "nsw_cps", "nsw_transport", "open_bandit", "pension",
