@@ -33,6 +33,12 @@ def script() -> str:
     return str(get_plotlyjs())
 
 
+@cache
+def _sheets() -> tuple[str, ...]:
+    """Ids by which plotly.js asks whether its sheet for maps is there; it adds none where an element has the id."""
+    return tuple(dict.fromkeys(re.findall(r'document\.getElementById\("([0-9a-f]{64})"\)', script())))
+
+
 def div(name: str, rows: StudyRows) -> str | NotDrawn:
     """One figure as a piece of HTML without plotly.js; the same text for the same rows."""
     failure = rows.failure([name])
@@ -55,14 +61,16 @@ def page(title: str, pieces: Mapping[str, str], library: str = "") -> str:
     """
     body = "\n".join(f"<section><h2>{html.escape(head)}</h2>{piece}</section>" for head, piece in pieces.items())
     held = () if library else (script(),)
-    policy = content_security(_STYLE, "", *held, *_SCRIPT.findall(body), beside=bool(library))
+    # plotly.js writes rules into an empty style sheet, which it must find or be allowed to add.
+    policy = content_security([_STYLE, ""], [*held, *_SCRIPT.findall(body)], beside=bool(library))
+    found = "".join(f'<template id="{name}"></template>' for name in _sheets())
     source = f'<script src="{html.escape(library)}"></script>' if library else f"<script>{script()}</script>"
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{html.escape(policy)}">'
         f"<title>{html.escape(title)}</title>"
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<style>{_STYLE}</style>"
+        f"<style>{_STYLE}</style>{found}"
         f'{source}</head>\n<body><main><h1 dir="auto">{html.escape(title)}</h1>\n{body}\n</main></body></html>\n'
     )
 

@@ -7,7 +7,7 @@ import multiprocessing.connection
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -82,7 +82,7 @@ def make_study(given: Task, study: str) -> Made:
     return Made(drawn, files, tuple(problems), time.perf_counter() - started)
 
 
-def each(given: Task, studies: list[str], workers: int = 0) -> Iterator[tuple[str, Made | Exception]]:
+def each(given: Task, studies: list[str], workers: int = 0) -> Generator[tuple[str, Made | Exception], None, None]:
     """Each study when it is done: in this process where one worker is enough, else in as many as there are cores.
 
     A process that is ended takes the whole pool along: its studies are made again, each in a process by itself, so that
@@ -107,7 +107,7 @@ def each(given: Task, studies: list[str], workers: int = 0) -> Iterator[tuple[st
             yield study, RuntimeError(ENDED) if isinstance(made, BrokenProcessPool) else made
 
 
-def _pooled(given: Task, studies: list[str], workers: int) -> Iterator[tuple[str, Made | Exception]]:
+def _pooled(given: Task, studies: list[str], workers: int) -> Generator[tuple[str, Made | Exception], None, None]:
     # Spawned, not forked: a process that holds DuckDB's threads must not be copied.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, initializer=_end_with_parent) as pool:
@@ -118,7 +118,7 @@ def _pooled(given: Task, studies: list[str], workers: int) -> Iterator[tuple[str
                 error = done.exception()
                 yield running[done], _to_tell(error) if isinstance(error, Exception) else done.result()
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)  # and wait: what still runs writes into the folder that is to go
             raise
 
 

@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -152,15 +153,16 @@ def _listed(site: Path) -> dict[str, str]:
 def _make(run: Run, studies: list[str]) -> None:
     """The figures and downloads of every current study."""
     task = making.task(run.order.warehouse, run.site, run.order.with_downloads)
-    for place, (study, one) in enumerate(making.each(task, studies, run.order.workers), 1):
-        if isinstance(one, Exception):
-            one = Made(Drawn(study, (), ()), problems=(f"figures and downloads: {type(one).__name__}: {one}",))
-        run.made[study] = one
-        run.failed += len(one.problems)
-        told = "unchanged" if one.drawn.unchanged else f"{one.seconds:.1f} s"
-        print(f"figures {place}/{len(studies)} {shown(study)}: {len(one.drawn.shown)} drawn, {told}", flush=True)
-        for problem in one.problems:
-            print(f"{shown(study)}: {problem}", file=sys.stderr)
+    with closing(making.each(task, studies, run.order.workers)) as done:
+        for place, (study, one) in enumerate(done, 1):
+            if isinstance(one, Exception):
+                one = Made(Drawn(study, (), ()), problems=(f"figures and downloads: {type(one).__name__}: {one}",))
+            run.made[study] = one
+            run.failed += len(one.problems)
+            told = "unchanged" if one.drawn.unchanged else f"{one.seconds:.1f} s"
+            print(f"figures {place}/{len(studies)} {shown(study)}: {len(one.drawn.shown)} drawn, {told}", flush=True)
+            for problem in one.problems:
+                print(f"{shown(study)}: {problem}", file=sys.stderr)
 
 
 def _state(run: Run) -> None:

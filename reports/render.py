@@ -131,5 +131,5 @@ def _whole(jinja: Environment, body: str, title: str, known: Mapping[str, Any]) 
     )
     return shown(jinja.get_template("base.html").render(**{
         **known, "body": Markup(body), "title": Markup(title), "style": Markup(style), "script": Markup(script),
-        "policy": content_security(style, script),
+        "policy": content_security([style], [script]),
     }))  # fmt: skip

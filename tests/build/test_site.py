@@ -272,8 +272,7 @@ def test_the_interactive_page_runs_under_a_policy_that_stops_others(
     from figures import interactive
     from figures.data import connect, load
 
-    (warehouse,) = site.parent.parent.glob("marts*/warehouse.duckdb")
-    with connect(warehouse) as connection:
+    with connect(figures_fixture.build(tmp_path / "warehouse.duckdb")) as connection:
         rows = load(connection, "mpdta")
     page = interactive.study_page(rows, "plotly.js" if beside else "")
     assert isinstance(page, str)

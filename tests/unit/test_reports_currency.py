@@ -53,7 +53,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_its_page_holds_the_reason_and_the_declaration_alone(site: Path) -> None:
     page = (site / "nsw.html").read_text()
     text = " ".join(read(site / "nsw.html").text.split())
-    assert "Not current: Its data file changed after the build of 3 June: run `make build`." in text
+    assert "Not current: Its data file changed after the build of 3 June: run make build." in text
     assert "Does job training raise earnings in 1978?" in text
     assert '"outcome": "re78"' in text
     assert "<svg" not in page
