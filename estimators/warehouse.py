@@ -150,6 +150,8 @@ def check_columns(wanted: list[str], have: list[str], study: str) -> None:
     missing = [name for name in wanted if name not in have]
     if missing:
         mend = f"Add it to the study's units model or correct the role. Columns there: {', '.join(have)}"
+        if not missing[0].isidentifier():
+            mend += ". Terms are name, name^2, C(name), log(name) and a:b"
         raise StudyError(study, f"column '{missing[0]}' is not in the units", mend)
 
 

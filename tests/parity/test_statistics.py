@@ -39,8 +39,27 @@ CATEGORIES = {
     "unit_id": list(range(8)), "age": [20, 31, 44, 58, 63, 27, 35, 49], "income": [1.5, 2, 8, 3, 1, 9, 4, 2.5],
     # as text the first level would be 10
     "grade": [2, 10, 9, 2, 10, 9, 2, 10], "city": ["Köln", "Bonn", "O'Hara", "Bonn", "Köln", "Bonn", "Köln", "O'Hara"],
+    # names that no identifier may be, and names that look like terms
+    "my col": [3, 1, 4, 1, 5, 9, 2, 6], "it's": [2, 7, 1, 8, 2, 8, 1, 8], "a:b": [1, 2, 3, 4, 5, 6, 7, 8],
+    "age^2": [8, 7, 6, 5, 4, 3, 2, 1], "größe": ["S", "M", "L", "S", "M", "L", "S", "M"],
 }  # fmt: skip
-TERMS = ["age", "age^2", "log(income)", "C(grade)", "C(city)", "age:income", "C(grade):age"]
+TERMS = [
+    "age",
+    "age^2",
+    "log(income)",
+    "C(grade)",
+    "C(city)",
+    "age:income",
+    "C(grade):age",
+    "my col",
+    "my col^3",
+    "C(größe)",
+    " it's : age ",
+    "`a:b`",
+    "C(`age^2`)",
+    "`a:b`^2",
+    "log(my col):C(größe)",
+]
 IDS = {
     "number": [*range(50), 10**12, -3],
     "text": ["a", "Zürich", "x-0001", "", "1:2", *map(str, range(47))],
@@ -220,7 +239,10 @@ def test_folds(engine: Any, kind: str, k: int) -> None:
 
 def test_terms(engine: Any) -> None:
     found = sorted(engine.read("terms"), key=lambda row: row["unit_id"])
-    plain = {name: np.array(values, dtype=object if name == "city" else float) for name, values in CATEGORIES.items()}
+    plain = {
+        name: np.array(values, dtype=object if name in ("city", "größe") else float)
+        for name, values in CATEGORIES.items()
+    }
     ours = terms.matrix(TERMS, plain, len(found))
     assert tuple(found[0])[1:] == ours.names
     values = np.array([[float(row[name]) for name in ours.names] for row in found])
