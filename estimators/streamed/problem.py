@@ -258,7 +258,7 @@ class Streamed:
 
 
 def _computed(term: str) -> list[str]:
-    """What of a term is computed, and may be out of bounds: its powers and logarithms, and itself where it is a product."""
+    """What of a term is computed, and may be out of bounds: its powers, logarithms, and itself where a product."""
     parts = parts_of(term)
     return [part.name for part in parts if part.kind in ("power", "log")] + ([term] if len(parts) > 1 else [])
 
