@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .engines.engine import engine_of, is_ibis, is_spark, to_arrow
+from .engines.engine import engine_of, engine_types, is_ibis, is_spark, to_arrow
 from .errors import StudyError
 
 Columns = dict[str, np.ndarray]
@@ -82,12 +82,26 @@ def source(relation: Any, study: str) -> Any:
 
 
 def types_of(relation: Any) -> dict[str, str]:
-    """DuckDB's name of each column's type, of a DuckDB relation or an Arrow table; empty for what carries no types."""
+    """DuckDB's name of each column's type; arrays of numbers are left out, and what has no one type."""
+    if isinstance(relation, Mapping):
+        typed = {name: _type_of(values) for name, values in relation.items() if not _holds_numbers(values)}
+        return {name: _type_name(kind) for name, kind in typed.items() if kind is not None}
     if isinstance(relation, pa.Table):
         return {field.name: _type_name(field.type) for field in relation.schema}
-    if isinstance(relation, Mapping) or is_spark(relation) or is_ibis(relation):
-        return {}
+    if is_spark(relation) or is_ibis(relation):
+        return engine_types(relation)
     return {name: str(kind) for name, kind in zip(relation.columns, relation.types, strict=True)}
+
+
+def _holds_numbers(values: Any) -> bool:
+    return isinstance(values, np.ndarray) and values.dtype.kind in "fiub"
+
+
+def _type_of(values: Any) -> pa.DataType | None:
+    try:
+        return _as_arrow(values).type
+    except (pa.ArrowException, OverflowError, TypeError, ValueError):  # `read` tells that they cannot be read
+        return None
 
 
 def _type_name(kind: pa.DataType) -> str:

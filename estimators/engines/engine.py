@@ -97,6 +97,13 @@ def engine_of(given: Any) -> Engine | None:
     return _ibis(given) if is_ibis(given) else None
 
 
+def engine_types(given: Any) -> dict[str, str]:
+    """DuckDB's name of each column's type, of a Spark DataFrame or an Ibis table."""
+    if is_spark(given):
+        return {field.name: _duckdb_type(field.dataType.simpleString()) for field in given.schema.fields}
+    return {name: _duckdb_type(str(kind).lstrip("!")) for name, kind in given.schema().items()}
+
+
 def to_arrow(given: Any, names: list[str]) -> pa.Table:
     """Some columns of a Spark DataFrame or an Ibis table, held in memory; Spark's come as Arrow and not through pandas.
 
@@ -122,7 +129,7 @@ def _spark(frame: Any) -> Engine:
         with _compiling(session):
             return [tuple(row) for row in session.sql(sql).collect()]
 
-    types = {field.name: _duckdb_type(field.dataType.simpleString()) for field in frame.schema.fields}
+    types = engine_types(frame)
     return Engine("spark", f'"{name}"', types, run, {}, session.sql)
 
 
@@ -159,7 +166,7 @@ def _ibis(table: Any) -> Engine:
             if dialect != "duckdb":  # whose cursor is the connection itself
                 cursor.close()
 
-    types = {name: _duckdb_type(str(kind).lstrip("!")) for name, kind in table.schema().items()}
+    types = engine_types(table)
     relations = {"units": str(ibis.to_sql(table, dialect=dialect))}
     return Engine(dialect, '"units"', types, run, relations, lambda sql: backend.sql(sql, dialect=dialect))
 
