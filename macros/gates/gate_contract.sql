@@ -205,7 +205,7 @@
     {% set optional = ['cohort', 'secondary outcome', 'guardrail'] %}
     {% set gaps = [] %}
     {% for role, name, text_allowed in cqox.declared_columns(block) if role not in optional %}
-        {% set gap = '(' ~ cqox.gap(name, present[name], block) ~ ')' %}
+        {% set gap = '(' ~ cqox.gap(name, present, block) ~ ')' %}
         {% if gap not in gaps %}{% do gaps.append(gap) %}{% endif %}
     {% endfor %}
     {# A column without any value is one breach, which contract_column tells. #}

@@ -121,10 +121,12 @@ CASES = [
     wrong("secondary_twice", ("'z' is named twice",), "it would be corrected for itself",
           observational(covariates=["x"], secondary_outcomes=["z", "z"])),
     # terms that are none
-    wrong("term_of_sums", ("'x+z' is not a term; write name, name^2",), "sums are two terms",
-          observational(covariates=["x+z"])),
-    wrong("term_to_the_tenth", ("'x^10' is not a term",), "powers go to nine", observational(covariates=["x^10"])),
-    wrong("term_of_logs_of_squares", ("'log(x^2)' is not a term",), "one function a term",
-          observational(covariates=["log(x^2)"])),
+    # what has no form of a term is a column's name
+    Case("term_of_sums", trial(), observational(covariates=["x+z"]),
+         ("column 'x+z' is not in the units", "Terms are name, name^2"), "sums are two terms", gate="x+z"),
+    Case("term_to_the_tenth", trial(), observational(covariates=["x^10"]),
+         ("column 'x^10' is not in the units", "Terms are name, name^2"), "powers go to nine", gate="x^10"),
+    Case("term_of_logs_of_squares", trial(), observational(covariates=["log(x^2)"]),
+         ("column 'x^2' is not in the units", "Terms are name, name^2"), "one function a term", gate="x^2"),
     wrong("term_empty", ("'' is not a term",), "a comma too many", observational(covariates=["x", ""])),
 ]  # fmt: skip
