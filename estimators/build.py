@@ -19,6 +19,7 @@ from . import gating, warehouse
 from .assemble import assemble
 from .bounds import LARGEST, SMALLEST
 from .errors import Refusal, StudyError
+from .examine import examined
 from .imports import load
 from .outcomes import for_outcome
 from .problem import Nuisances, Problem, crossfit_key, nuisance_key
@@ -26,7 +27,6 @@ from .registry import BY_NAME, ESTIMATORS, NAIVE, Estimator
 from .result import (
     DESIGN_SCHEMA,
     EFFECTS_SCHEMA,
-    DesignRow,
     Diagnostic,
     Estimate,
     Result,
@@ -37,15 +37,6 @@ from .result import (
 )
 from .scores import SCORES_SCHEMA, score_table
 from .study import Study, hash_of_block
-
-# Which function looks at a design before analysis; its rows feed the gates.
-DESIGN_CHECKS = {
-    "experiment": "experiments.design:experiment_design",
-    "iv": "instruments.design:instrument_design",
-    "rd": "discontinuity.design:discontinuity_design",
-    "panel": "panel.design:panel_design",
-    "synthetic_control": "panel.design:panel_design",
-}
 
 
 @warehouse.handed_back
@@ -96,43 +87,15 @@ def design(name: str, block: Mapping[str, Any] | None, units: Any, session: Any 
     Returns
     -------
     pyarrow.Table, or a Spark DataFrame where the session is Spark's
-        What the design asks (`DESIGN_CHECKS`), and for a study with covariates and a treatment the rows ``smd`` and
-        ``vif`` of `estimators.covariates`. A diagnostic that cannot be computed is a row with a NULL value and the
-        reason; the gate on it fails. Empty where the declaration or the data break a contract.
+        What the design asks (`examine.DESIGN_CHECKS`), and for a study with covariates and a treatment the rows
+        ``smd`` and ``vif`` of `estimators.covariates`. A diagnostic that cannot be computed is a row with a NULL value
+        and the reason; the gate on it fails. Empty where the declaration or the data break a contract.
     """
     try:
         problem, _ = assemble(Study.declare(name, block), units, session, for_design=True)
     except StudyError:
         return table([], DESIGN_SCHEMA)
-    rows = [*_examined(problem, "design", DESIGN_CHECKS.get(problem.study.design)), *_of_covariates(problem, scores)]
-    return table(({"study": name, **clean(row)} for row in rows), DESIGN_SCHEMA)
-
-
-def _examined(problem: Any, metric: str, where: str | None) -> list[DesignRow]:
-    if where is None:
-        return []
-    module, function = where.split(":")
-    module = module if isinstance(problem, Problem) else f"streamed.{function}"
-    try:
-        own = problem.for_run(problem.study.decision.primary, "default")
-        return list(getattr(load(f"estimators.{module}"), function)(own))
-    except Exception as bad:  # a metric without a row fails its gate; this row tells why there is none
-        return [DesignRow(None, metric, "overall", None, f"the design could not be examined: {_words(bad)}")]
-
-
-def _of_covariates(problem: Any, scores: Any) -> list[DesignRow]:
-    where = "covariates" if isinstance(problem, Problem) else "streamed.covariates"
-    module = load(f"estimators.{where}")
-    try:
-        return list(module.covariate_design(problem, scores))
-    except Exception as bad:  # as above
-        from .covariates import weightings_of, without
-
-        return without(problem.study, problem.kind, weightings_of(scores), _words(bad))
-
-
-def _words(bad: Exception) -> str:
-    return str(bad) if isinstance(bad, Refusal) else f"{type(bad).__name__}: {bad}"
+    return table(({"study": name, **clean(row)} for row in examined(problem, scores)), DESIGN_SCHEMA)
 
 
 @warehouse.handed_back

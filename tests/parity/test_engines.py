@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import importlib.util
 import json
-import math
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -282,7 +281,7 @@ def test_the_same_design_table(engine: Any, whole: Any, cluster: str | None) -> 
                         for budget, data in ((10**9, units(gaps=False)), (10, whole)))  # fmt: skip
         assert len(ours) == len(theirs) > 0
         for one, other in zip(ours, theirs, strict=True):
-            assert math.isclose(one.pop("value"), other.pop("value"), rel_tol=1e-9)
+            close(one.pop("value"), other.pop("value"), 1e-9, str(one))
             assert one == other
 
 
