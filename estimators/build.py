@@ -54,7 +54,7 @@ def score(name: str, block: Mapping[str, Any] | None, units: Any, session: Any =
 
     Returns
     -------
-    pyarrow.Table, or RecordBatchReader of streamed units; a Spark DataFrame where the session is Spark's
+    pyarrow.Table, or a DuckDB relation of streamed units; a Spark DataFrame where the session is Spark's
         Empty where the declaration, the data or the propensity model fails; the gates and the effects give the reason.
     """
     try:
