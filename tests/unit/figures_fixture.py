@@ -13,7 +13,8 @@ import pyarrow as pa
 
 TABLES = {
     "studies": "study text, question text, design text, population text, outcome text, outcome_unit text,"
-    " treatment_unit text, treatment text, roles text, n_units bigint, spec_hash text, data_hash text, code_hash text",
+    " treatment_unit text, treatment text, roles text, declared_hash text, n_units bigint, spec_hash text,"
+    " data_hash text, code_hash text",
     "estimates": "study text, estimator text, specification text, estimand text, outcome text, treatment text,"
     " contrast text, term text, estimate double, std_error double, statistic double, degrees_of_freedom double,"
     " p_value double, conf_low double, conf_high double, conf_level double, n_units bigint, n_treated bigint,"
@@ -24,7 +25,7 @@ TABLES = {
     "diagnostics": "study text, estimator text, specification text, estimand text, metric text, subject text,"
     " value double, threshold double, is_passing boolean",
     "curves": "study text, estimator text, specification text, estimand text, curve text, series text, x double,"
-    " x_label text, y double, conf_low double, conf_high double",
+    " x_label text, y double, conf_low double, conf_high double, status text, status_reason text",
     "gates": "study text, gate text, subject text, estimand text, estimator text, value double, threshold double,"
     " is_passing boolean, blocks boolean, severity text, reason text, remedy text",
     "sensitivity": "study text, estimator text, specification text, estimand text, method text, subject text,"
@@ -51,7 +52,7 @@ TABLES = {
     " guardrails_reading text, secondary_reading text,"
     " other_outcomes text, decision_of_effect text,"
     " caveats text, n_units_wanted bigint, next_step text, spec_hash text, code_hash text, data_hash text,"
-    " estimated_at timestamp",
+    " estimated_at timestamp, build_id text",
     "build_log": "position bigint, build_id text, node text, resource_type text, status text, seconds double,"
     " message text, logged_at timestamp, previous_hash text, row_hash text",
 }
@@ -62,10 +63,10 @@ COVARIATES = ("age", "education", "black", "hispanic", "married", "nodegree", "r
 Row = dict[str, Any]
 
 # Every study that has a card is current.
-CURRENCY = """
+CURRENCY_COLUMNS = "study, is_current, reason, build_id, spec_hash, code_hash, data_hash, estimated_at"
+CURRENCY = f"""
 create view marts.currency as
-select study, true as is_current, null::text as reason, spec_hash, code_hash, data_hash, estimated_at
-from marts.decision_cards
+select {CURRENCY_COLUMNS} from (select *, true as is_current, null::text as reason from marts.decision_cards)
 """
 
 # study, question, design, population, outcome, unit, treatment, extra roles, units, minimum effect, direction
