@@ -1,9 +1,9 @@
 {{ config(materialized='view') }}
 
--- Whether what the marts say of a study is of the rows that stand: read it before a card is shown. A card is current when
--- the hashes of its data, declaration and code, and its estimate, are those of the study's effects now, whichever build
--- made them. After a `dbt build` that broke off, cards of an earlier build may stand beside newer effects: here they are
--- told apart.
+-- Whether what the marts say of a study is of the rows that stand: read it before a card is shown. A card is current
+-- when the hashes of its data, declaration and code, and its estimate, are those of the study's effects now, whichever
+-- build made them. After a `dbt build` that broke off, cards of an earlier build may stand beside newer effects: here
+-- they are told apart.
 with
 
 effects as (
@@ -44,20 +44,23 @@ compared as (
             when cards.study is null then 'it has no card: run `make build`'
             -- a card that says that the study failed is true while the study's last run has failed
             when failures.study is not null and cards.status = 'failed' then null
-            when failures.study is not null then 'its last run failed: ' || failures.reason || '. Mend it and build again'
+            when failures.study is not null
+                then 'its last run failed: ' || failures.reason || '. Mend it and build again'
             when effects.study is null
-                then 'its effects are not there: run dbt build --select +' || studies.study || '_effects, then the marts'
+                then
+                    'its effects are not there: run dbt build --select +' || studies.study
+                    || '_effects, then the marts'
             when studies.declared_hash <> effects.spec_hash
                 then 'its declaration has changed since it was estimated: build it again'
-            when cards.spec_hash is distinct from effects.spec_hash
+            when coalesce(cards.spec_hash, '') <> coalesce(effects.spec_hash, '')
                 then 'its declaration has changed since the card was made: build the marts again'
-            when cards.data_hash is distinct from effects.data_hash
+            when coalesce(cards.data_hash, '') <> coalesce(effects.data_hash, '')
                 then 'its data have changed since the card was made: build the marts again'
-            when cards.code_hash is distinct from effects.code_hash
+            when coalesce(cards.code_hash, '') <> coalesce(effects.code_hash, '')
                 then 'it was estimated again by other code since the card was made: build the marts again'
             when
-                cards.status is distinct from effects.status
-                or estimates.status is distinct from effects.status
+                coalesce(cards.status, '') <> coalesce(effects.status, '')
+                or coalesce(estimates.status, '') <> coalesce(effects.status, '')
                 or abs(cards.estimate - effects.estimate) > 1e-9 * abs(effects.estimate)
                 or abs(estimates.estimate - effects.estimate) > 1e-9 * abs(effects.estimate)
                 or (cards.estimate is null) <> (effects.estimate is null)
