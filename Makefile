@@ -28,7 +28,7 @@ help:
 build: .venv/installed
 	@$(BIN)/python -m commands.build
 
-# In the order of the folders: tests/build has the longest files, and what starts first does not keep one waiting at the end.
+# A file is one worker's, the longest first (tests/order.py). A test that stands still ends its worker and the run.
 test: lint
 	@echo "== pytest"
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 -m "not slow"

@@ -1,10 +1,11 @@
-"""Options of the tests: ``--accepted`` writes docs/accepted.md from what tests/reference compared; their watchdog."""
+"""``--accepted`` writes docs/accepted.md from what tests/reference compared; the tests' watchdog and their order."""
 
 from __future__ import annotations
 
 import pytest
 import support
 from accepted import PAGE
+from order import pytest_collection_modifyitems  # noqa: F401 (hook of pytest)
 from watchdog import (  # noqa: F401 (hooks of pytest)
     pytest_configure,
     pytest_timeout_cancel_timer,
