@@ -16,6 +16,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from .scan import queries
+
 # How a part begins in the model's SQL: what its failed row holds, as JSON; macros/engine/each_study.sql writes it.
 MARK = re.compile(r"/\* part (\{.*?\}) \*/")
 JOINED = re.compile(r"\s*union all\s*$", re.IGNORECASE)
@@ -54,12 +56,12 @@ def apart(connection: Any, sql: str, empty: str) -> pa.Table:
         Rows of a part that ran have status ``drawn``; one that failed is one row of status ``failed``, which holds what
         tells the part apart and the reason, and NULL elsewhere.
     """
-    columns = _run(connection, empty).schema
+    columns = queries.table(connection, empty).schema
     whole = columns.append(pa.field("status", pa.string())).append(pa.field("status_reason", pa.string()))
     tables = [whole.empty_table()]
     for part in parts(sql):
         try:
-            found = _finite(_run(connection, part.sql).select(columns.names).cast(columns))
+            found = _finite(queries.table(connection, part.sql).select(columns.names).cast(columns))
         except Exception as error:  # whatever it is, the other parts must stand
             tables.append(
                 pa.Table.from_pylist([{**part.told, "status": "failed", "status_reason": reason(error)}], whole)
@@ -91,11 +93,6 @@ def _finite(table: pa.Table) -> pa.Table:
         if pa.types.is_floating(column.type) and pc.all(pc.is_finite(column)).as_py() is False:
             raise OverflowError
     return table
-
-
-def _run(connection: Any, sql: str) -> pa.Table:
-    with connection.cursor() as cursor:
-        return cursor.execute(sql).to_arrow_table()
 
 
 __all__ = ["Part", "apart", "parts", "reason"]

@@ -50,6 +50,12 @@ def one(connection: Any, query: str) -> tuple[Any, ...]:
     return row
 
 
+def table(connection: Any, query: str) -> pa.Table:
+    """All rows of a query as an Arrow table, read as in `rows`."""
+    with _cursor(connection) as own:
+        return own.sql(query).to_arrow_table()
+
+
 def run(connection: Any, statement: str, handed: Any = None) -> None:
     """Run a statement that gives no rows (create, insert, attach), on a cursor of its own; ``handed`` as in `rows`."""
     with _cursor(connection) as own:
