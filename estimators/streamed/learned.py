@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import Refusal
 from ..moments import Moments
+from ..scan import handed
 from ..scan.clusters import Part, squares
 from ..scan.frame import Frame, Grouped
 from ..scan.solve import Partialled, partialled
@@ -211,7 +212,8 @@ def _numbers(left: np.ndarray, w: np.ndarray, pilot: float) -> np.ndarray:
     u, v = left
     weighted = v * w
     pairs = weighted[None] * (u[:, None] - pilot * v[None])
-    return np.concatenate([pairs.reshape(-1, v.shape[1]), weighted * v])
+    out = handed.empty(len(v) ** 2 + len(v), v.shape[1])
+    return np.concatenate([pairs.reshape(-1, v.shape[1]), weighted * v], out=out)
 
 
 def _pilot(problem: Streamed, moments: Moments) -> float:

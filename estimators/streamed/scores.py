@@ -104,8 +104,8 @@ def _columns(rows: Rows, found: Read, clip: float, strata: dict[str, Strata]) ->
     ate, att = scores(rows, np.clip(raw, clip, 1 - clip), mu0, mu1)
     e, arm, shift, scale = rows.e, (rows.t == 1).astype(np.intp), found.frame.shift[-1], found.frame.scale[-1]
     out = {
-        "unit_id": rows.carried[0], "treatment": rows.t.copy(), "fold": rows.own.astype(np.int64),
-        "propensity": e, "propensity_crossfit": raw.copy(), "mu0": mu0 * scale + shift, "mu1": mu1 * scale + shift,
+        "unit_id": rows.carried[0], "treatment": rows.t, "fold": rows.own.astype(np.int64),
+        "propensity": e, "propensity_crossfit": raw, "mu0": mu0 * scale + shift, "mu1": mu1 * scale + shift,
         "dr_score": ate * scale, "dr_score_att": att * (scale / found.share), "in_support": (e >= 0.1) & (e <= 0.9),
     }  # fmt: skip
     out |= {f"weight_ipw_{estimand.lower()}": balancing_weights(rows.t, e, estimand) for estimand in ESTIMANDS}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import Refusal
-from ..scan import clusters
+from ..scan import clusters, handed
 from ..scan.doubly_robust import DoublyRobust
 from ..scan.stratified import Cells, Differences, Regressions, between
 from ..scan.weighting import Hajek, Rows
@@ -99,7 +99,7 @@ def _spreads(problem: Streamed, found: Weighed, stacked: bool, shares: bool) -> 
     if problem.source.engine is not None:
         return {run: one for line in lines for run, one in _summed(problem, found, line).items()}
     if runs:
-        groups, squares = _squares(problem, found, lambda rows: np.vstack([line.numbers(rows) for line in lines]))
+        groups, squares = _squares(problem, found, lambda rows: _stacked([line.numbers(rows) for line in lines]))
         for run, square in zip(runs, squares, strict=True):
             fits = regressions.get(run)
             effect, added = None if fits is None else fits.effect(), 0.0
@@ -156,6 +156,10 @@ def _of_strata(run: Run, cells: Cells, part: Differences | Regressions, shares: 
         return (part.errors(rows, own) + apart[own] * (rows.t == 1 if estimand == "ATT" else 1.0))[None]
 
     return _Lines([run], numbers)
+
+
+def _stacked(parts: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate(parts, out=handed.empty(sum(map(len, parts)), parts[0].shape[1]))
 
 
 def _squares(problem: Streamed, found: Weighed, numbers: Callable[[Rows], np.ndarray]) -> tuple[int | None, np.ndarray]:
