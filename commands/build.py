@@ -45,6 +45,9 @@ MARTS = "fqn:cqox.marts"
 NOT_WELL = 1
 SELECTION = ("--select", "-s", "--models", "--model", "-m", "--exclude", "--selector", "--resource-type",
              "--exclude-resource-type", "--resource-types", "--exclude-resource-types")  # fmt: skip
+# Options of `dbt build` that its other calls here do not know.
+NOT_OF_TEST = ("--full-refresh", "-f", "--no-full-refresh", "--empty", "--no-empty")
+NOT_OF_RUN = ("--store-failures", "--no-store-failures")
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -244,11 +247,12 @@ class Build:
 
     def _marts(self) -> bool:
         """Write the marts. Their tests come after: in one call a failing one would leave the last build's cards."""
-        arguments = without_selection(self.for_dbt)
+        arguments = [word for word in without_selection(self.for_dbt) if word not in NOT_OF_RUN]
         return self._dbt("marts: tables and decisions", "run", *arguments, "--select", MARTS).code == 0
 
     def _tests(self) -> None:
-        self._dbt("tests of the marts", "test", *without_selection(self.for_dbt), "--select", MARTS)
+        arguments = [word for word in without_selection(self.for_dbt) if word not in NOT_OF_TEST]
+        self._dbt("tests of the marts", "test", *arguments, "--select", MARTS)
 
     def _manifest(self) -> dict[str, object]:
         return failures.manifest_of(self.project / os.environ.get("DBT_TARGET_PATH", "target"))

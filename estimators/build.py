@@ -20,6 +20,7 @@ from .assemble import assemble
 from .bounds import LARGEST, SMALLEST
 from .errors import Refusal, StudyError
 from .examine import examined
+from .fingerprint import made_from
 from .imports import load
 from .outcomes import for_outcome
 from .problem import Nuisances, Problem, crossfit_key, nuisance_key
@@ -143,6 +144,7 @@ def estimate(
     kind = problem.kind
     hashes = {"spec_hash": study.spec_hash(), "code_hash": code_hash(), "data_hash": problem.data_hash()}
     stamp = {**hashes, "engine": warehouse.engine_name(units), "estimated_at": _now()}
+    stamp |= made_from(session, units, gates)
     rows: list[dict[str, Any]] = []
     for estimator in ESTIMATORS:
         if estimator.suits(study, kind):

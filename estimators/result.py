@@ -149,6 +149,7 @@ EFFECTS_SCHEMA = pa.schema(
         ("effective_sample_size", _REAL), ("variance_estimator", _TEXT), ("engine", _TEXT),
         ("status", _TEXT), ("status_reason", _TEXT), ("is_primary", pa.bool_()), ("seconds", _REAL),
         ("spec_hash", _TEXT), ("code_hash", _TEXT), ("data_hash", _TEXT), ("estimated_at", pa.timestamp("us")),
+        ("units_hash", _TEXT), ("gates_hash", _TEXT),
         # Nested rows travel as JSON text: STRUCT columns do not survive an attached Postgres.
         ("diagnostics", _TEXT), ("curves", _TEXT), ("sensitivity", _TEXT),
     ]

@@ -1,26 +1,43 @@
 {#
     What of each listed study stands in the warehouse when the view that holds this is read: the hashes and the primary
-    estimate of its effects, whichever build made them. study, spec_hash, code_hash, data_hash, status, estimate,
-    estimated_at.
+    estimate of its effects, whichever build made them; and the fingerprints of its units and gates, as they were when it was
+    estimated (units_hash, gates_hash) and as they stand (units_stand, gates_stand). Units that are a view have none that
+    stands: their rows are read anew each time.
 #}
 {% macro effects_that_stand() %}
-    {% set relations = [] %}
-    {% for study in var('studies') %}{% do relations.append(ref(study ~ '_effects')) %}{% endfor %}
+    {% set relations = {} %}
+    {% for study in var('studies') %}{% do relations.update({study: ref(study ~ '_effects')}) %}{% endfor %}
     {% set columns = [
-        'study', 'spec_hash', 'code_hash', 'data_hash', 'status', 'estimate', 'is_primary', 'estimated_at'
+        'study', 'spec_hash', 'code_hash', 'data_hash', 'units_hash', 'gates_hash', 'status', 'estimate', 'estimated_at'
     ] %}
     {% set selects = [] %}
-    {% for relation in relations if execute %}
-        {% if cqox.has_columns(relation, columns) %}
+    {% for study, relation in relations.items() if execute %}
+        {% if cqox.has_columns(relation, columns + ['is_primary']) %}
             {% do selects.append(
-                'select ' ~ columns | reject('eq', 'is_primary') | join(', ') ~ ' from ' ~ cqox.in_this_database(relation) ~ ' where is_primary'
+                'select ' ~ columns | join(', ')
+                ~ ', ' ~ cqox.standing(study ~ '_units', 'hash(held)', 'units_hash') ~ ' as units_stand'
+                ~ ', ' ~ cqox.standing(
+                    study ~ '_gates', 'hash(gate, subject, estimand, estimator, is_passing, blocks)', 'gates_hash'
+                ) ~ ' as gates_stand'
+                ~ ' from ' ~ cqox.in_this_database(relation) ~ ' where is_primary'
             ) %}
         {% endif %}
     {% endfor %}
     {{ selects | join('\nunion all\n') if selects else cqox.no_rows_of({
-        'study': 'text', 'spec_hash': 'text', 'code_hash': 'text', 'data_hash': 'text', 'status': 'text',
-        'estimate': 'double', 'estimated_at': 'timestamp'
+        'study': 'text', 'spec_hash': 'text', 'code_hash': 'text', 'data_hash': 'text', 'units_hash': 'text',
+        'gates_hash': 'text', 'status': 'text', 'estimate': 'double', 'estimated_at': 'timestamp', 'units_stand': 'text',
+        'gates_stand': 'text'
     }) }}
+{% endmacro %}
+
+{# SQL of a table's fingerprint, as estimators/fingerprint.py takes it; of what is no table, the one that was. #}
+{% macro standing(name, hashed, otherwise) %}
+    {% set table = cqox.built_table(name) %}
+    {% if table is none or not table.is_table or target.type != 'duckdb' %}{{ return(otherwise) }}{% endif %}
+    {{ return(
+        "(select count(*) || ':' || coalesce(sum(" ~ hashed ~ "::hugeint), 0) || ':' || coalesce(bit_xor(" ~ hashed
+        ~ '), 0) from ' ~ cqox.in_this_database(table) ~ ' as held)'
+    ) }}
 {% endmacro %}
 
 {#

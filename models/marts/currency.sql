@@ -58,6 +58,10 @@ compared as (
                 then 'its data have changed since the card was made: build the marts again'
             when coalesce(cards.code_hash, '') <> coalesce(effects.code_hash, '')
                 then 'it was estimated again by other code since the card was made: build the marts again'
+            when effects.units_stand <> effects.units_hash
+                then 'its units were made anew since it was estimated: build it again'
+            when effects.gates_stand <> effects.gates_hash
+                then 'its gates were judged anew since it was estimated: build it again'
             when
                 coalesce(cards.status, '') <> coalesce(effects.status, '')
                 or coalesce(estimates.status, '') <> coalesce(effects.status, '')

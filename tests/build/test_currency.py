@@ -101,15 +101,35 @@ def test_a_part_that_fails_is_one_row_and_costs_no_other_its_rows(project: Proje
     assert card == {"decision": "ship", "baseline": None}
 
 
-def test_a_column_of_dates_fails_in_its_own_curves_only(project: Project) -> None:
+def test_an_outcome_of_dates_is_not_drawn_and_costs_no_other_study_its_curves(project: Project) -> None:
     project.change("alter table studies.trial_units alter spend type date using date '2020-01-01'")
     done = dbt(project.folder, *MARTS)
     assert done.returncode == 0, done.stdout
-    failed = rows(project.warehouse, "select * from marts.curves where status = 'failed'")
-    assert {one["study"] for one in failed} == {"trial"}
-    assert all("Error" not in one["status_reason"] and "LINE" not in one["status_reason"] for one in failed)
-    assert all("cast it in staging" in one["status_reason"] for one in failed)
-    assert project.of("trial", "select decision from marts.decision_cards where study = ?") == {"decision": "ship"}
+    curves = rows(project.warehouse, "select distinct study, curve, status from marts.curves")
+    drawn = {one["study"] for one in curves if one["curve"] == "outcome_histogram"}
+    assert (drawn, {one["status"] for one in curves}) == ({"cohort"}, {"drawn"})
+    # the units are others now than those of the estimate
+    assert project.reasons() == {
+        "trial": "its units were made anew since it was estimated: build it again",
+        "cohort": None,
+    }
+
+
+def test_units_or_gates_made_anew_without_the_effects_are_not_current(project: Project) -> None:
+    """As after `dbt run --select trial_units`, a kill before the effects, or gates judged by other thresholds."""
+    data = project.folder / "data" / "trial.csv"
+    assert project.reasons()["trial"] is None
+    same = dbt(project.folder, "run", "--select", "trial_units", "trial_gates", *STUDIES)
+    assert (same.returncode, project.reasons()["trial"]) == (0, None), "the same rows again change nothing"
+    header, *lines = data.read_text().splitlines()
+    data.write_text("\n".join([header, *lines[1:]]) + "\n")
+    assert dbt(project.folder, "run", "--select", "trial_units", *STUDIES).returncode == 0
+    assert project.reasons() == {
+        "trial": "its units were made anew since it was estimated: build it again",
+        "cohort": None,
+    }
+    project.change("update studies.cohort_gates set is_passing = false, blocks = true where gate = 'overlap'")
+    assert project.reasons()["cohort"] == "its gates were judged anew since it was estimated: build it again"
 
 
 @pytest.mark.parametrize(

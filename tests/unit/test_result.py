@@ -75,11 +75,11 @@ def test_an_empty_table_keeps_its_types():
 
 
 def test_the_schema_is_what_docs_say():
-    """docs/tables.md lists the columns of marts.estimates; the effects table has them, and its nested lists."""
+    """docs/tables.md lists the columns of marts.estimates; the effects table has them, what it was made from, and its lists."""
     from pathlib import Path
 
     text = (Path(__file__).resolve().parents[2] / "docs" / "tables.md").read_text()
     (line,) = [row for row in text.splitlines() if row.startswith("| `estimates` |")]
     *told, added = line.split("|")[3].strip().split(", ")
     assert added == "outcome_role"  # by the mart, from the declaration
-    assert EFFECTS_SCHEMA.names == [*told, "diagnostics", "curves", "sensitivity"]
+    assert EFFECTS_SCHEMA.names == [*told, "units_hash", "gates_hash", "diagnostics", "curves", "sensitivity"]

@@ -82,10 +82,15 @@ centred as (
 
     select
         *,
-        count(weight) over (partition by study) as n_weighted,
-        sum(weight) over (partition by study) as all_weights,
-        sum(weight * estimate) over (partition by study) / sum(weight) over (partition by study) as centre
+        count(weight) over peers_of_study as n_weighted,
+        sum(weight) over peers_of_study as all_weights,
+        sum(weight * estimate) over peers_of_study / sum(weight) over peers_of_study as centre
     from peers
+    -- in one order, or the last digit would be that of the threads
+    window
+        peers_of_study as (
+            partition by study order by estimator rows between unbounded preceding and unbounded following
+        )
 
 ),
 
@@ -110,7 +115,7 @@ counted as (
         percentile_cont(0.5) within group (order by estimate) as consensus_estimate,
         min(estimate) as range_low,
         max(estimate) as range_high,
-        case when max(n_weighted) > 1 then sum(part_of_q) end as heterogeneity_q,
+        case when max(n_weighted) > 1 then sum(part_of_q order by estimator) end as heterogeneity_q,
         cast(case when max(n_weighted) > 1 then max(n_weighted) - 1 end as bigint) as heterogeneity_df,
         coalesce(max_by(title, drop_of_q), max_by(estimator, drop_of_q)) as furthest,
         max_by(estimate, drop_of_q) as furthest_estimate
