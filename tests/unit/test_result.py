@@ -75,7 +75,7 @@ def test_an_empty_table_keeps_its_types():
 
 
 def test_the_schema_is_what_docs_say():
-    """docs/tables.md lists the columns of marts.estimates; the effects table has them, what it was made from, and its lists."""
+    """docs/tables.md lists the columns of marts.estimates; the effects table has these, and some of its own."""
     from pathlib import Path
 
     text = (Path(__file__).resolve().parents[2] / "docs" / "tables.md").read_text()
