@@ -116,9 +116,10 @@ def is_cut_short(connection: duckdb.DuckDBPyConnection, path: Path) -> bool:
     """
     if path.with_name(f"{path.name}.wal").exists():
         return False
-    row = connection.execute("select block_size, used_blocks from pragma_database_size()").fetchone()
-    if row is None:
+    found = connection.execute("select block_size, used_blocks from pragma_database_size()").fetchall()
+    if not found:
         return False
+    row = found[0]
     blocks, rest = divmod(path.stat().st_size - HEADERS, int(row[0]))
     return rest > 0 or blocks < int(row[1])
 
@@ -137,11 +138,11 @@ def last_whole_build(connection: duckdb.DuckDBPyConnection) -> str | None:
     """The last build that wrote the decision cards, as words: '3f2a91c0 of 2026-11-30 22:11 UTC'; None without one."""
     if "build_log" not in tables(connection):
         return None
-    row = connection.execute("""
+    found = connection.execute("""
         select build_id, strftime(logged_at, '%Y-%m-%d %H:%M')
         from marts.build_log
         where node like 'model.%.decision_cards' and status = 'success'
         order by position desc
         limit 1
-    """).fetchone()
-    return f"{row[0][:8]} of {row[1]} UTC" if row else None
+    """).fetchall()
+    return f"{found[0][0][:8]} of {found[0][1]} UTC" if found else None

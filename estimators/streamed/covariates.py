@@ -8,6 +8,7 @@ from ..covariates import Weighting, check_width, rows_of, weightings_of, without
 from ..errors import Refusal
 from ..result import DesignRow
 from ..scan import columns as scan_columns
+from ..scan import queries
 from ..scan.covariates import CovariateSums, add_up
 from ..scan.stream import Column, Plan, Source, blocks, quoted
 from ..scores import weight_column
@@ -113,12 +114,10 @@ def _relation(problem: Streamed, scores: Any) -> tuple[str, str]:
         from .matching_tables import Scratch
 
         scratch = problem.cache.setdefault("scores", Scratch(connection))
-        cursor = connection.cursor()
-        cursor.register("cqox_scores", scores)
-        cursor.execute(f"create or replace table {scratch.table('scores')} as select * from cqox_scores")
-        cursor.unregister("cqox_scores")
+        # this frame holds the table for as long as the statement runs
+        queries.run(connection, f"create or replace table {scratch.table('scores')} as select * from handed", scores)
         held = scratch.table("scores")
     else:
         held = f"({scores.sql_query()})"
-    ((kind,),) = connection.cursor().execute(f"select any_value(typeof(unit_id)) from {held} as s").fetchall()
+    ((kind,),) = queries.rows(connection, f"select any_value(typeof(unit_id)) from {held} as s")
     return held, kind or "VARCHAR"
