@@ -1,7 +1,7 @@
 {#
     A table whose parts are run apart: a part that fails is one row of status `failed` with its reason, and the others stand
     (estimators/apart.py). The model's SQL is a union of `part` members; its config says, as `columns`, a mapping of name to
-    type, what they give; status and status_reason are added. On an engine that runs no Python here it is a plain table.
+    type, what they give; status and status_reason are added. For dbt-duckdb alone, which runs its Python beside the engine.
 #}
 {% materialization each_study, adapter='duckdb', supported_languages=['sql'] %}
     {% set target_relation = this.incorporate(type='table') %}
