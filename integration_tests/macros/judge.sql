@@ -66,3 +66,10 @@
     {% do columns.append({'name': treatment, 'sql': cqox.as_number(treatment)}) %}
     {{ return(cqox.variance_inflation(relation, columns)) }}
 {% endmacro %}
+
+{# For tests/build/test_sampled_types.py: the rows of the files below a study, as the table judged.<study>. #}
+{% macro judge_sources(study) %}
+    {% do adapter.create_schema(made_up_relation('judged', none)) %}
+    {% set parts = cqox.gate_sources(study) + [cqox.gate_row('contract', "'end'", '0', '0', 'true', "''")] %}
+    {% do run_query('create table ' ~ made_up_relation('judged', study) ~ ' as ' ~ parts | join(' union all ')) %}
+{% endmacro %}

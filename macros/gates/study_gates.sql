@@ -14,6 +14,7 @@
     {% set parts = [cqox.gate_contract(study, block, units, present)] + wrong %}
     {% set intact = cqox.unreadable_columns(block, present) | length == 0 %}
     {% do parts.extend(cqox.gate_inputs(study, block, units, present, scores, design)) %}
+    {% do parts.extend(cqox.gate_sources(study)) %}
     {% set adjusted = intact and design is not none and block.get('treatment') and block.get('covariates') %}
     {% if adjusted and scores is not none %}
         {% do parts.append(cqox.gate_balance(study, design)) %}

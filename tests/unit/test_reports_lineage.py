@@ -39,7 +39,7 @@ def manifest(tmp_path: Path) -> Path:
         "sources": {
             "source.p.s.raw": {
                 "source_name": "s", "identifier": "raw",
-                "config": {"meta": {"external_location": "read_csv('data/raw.csv', header = true)"}},
+                "config": {"meta": {"external_location": "read_csv('data/raw.csv', header = true, sample_size = -1)"}},
             }
         },
     }  # fmt: skip
