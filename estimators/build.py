@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from . import gating, warehouse
 from .assemble import assemble
+from .attrition.told import with_losses
 from .bounds import LARGEST, SMALLEST
 from .errors import Refusal, StudyError
 from .examine import examined
@@ -31,6 +32,7 @@ from .result import (
     Diagnostic,
     Estimate,
     Result,
+    SensitivityRow,
     as_json,
     clean,
     number,
@@ -179,6 +181,8 @@ def _runs(problem: Any, estimator: Estimator, gates: list[Any], dropped: int) ->
                 result = _run(problem.for_run(estimator.name, specification), estimator, estimand, gates)
                 if dropped and estimator.reads != "panel_with_gaps":
                     result = _with_dropped(result, dropped, is_panel=study.time is not None)
+                if _is_decisive(study, estimator.name, specification, estimand):
+                    result = _with_losses(problem, result)
                 yield _rows(study, estimator.name, specification, result, time.perf_counter() - started)
 
 
@@ -296,6 +300,16 @@ def _with_dropped(result: Result, dropped: int, is_panel: bool) -> Result:
     return dataclasses.replace(result, estimates=estimates, diagnostics=(*result.diagnostics, told))
 
 
+def _with_losses(problem: Any, result: Result) -> Result:
+    try:
+        return with_losses(problem, result)
+    except Exception as crash:  # the estimate must still be written, and says that its losses are not told
+        told = f"the rows lost by arm could not be told: {type(crash).__name__}: {crash}"
+        return dataclasses.replace(
+            result, sensitivity=(*result.sensitivity, SensitivityRow("lee_bounds", "bounds", None, told))
+        )
+
+
 def _with_sensitivity(problem: Any, result: Result) -> Result:
     where = "sensitivity.analyse" if isinstance(problem, Problem) else "streamed.sensitivity"
     try:
@@ -348,10 +362,14 @@ def _decisive(
     study: Study, estimator: str, specification: str, estimates: tuple[Estimate, ...]
 ) -> tuple[tuple[Estimate, ...], int | None]:
     """The rows of a run, and which one the decision reads: that of its term, a whole refusal, or one that says so."""
-    rule = study.decision
-    if (estimator, specification, estimates[0].estimand) != (rule.primary, rule.specification, rule.estimand):
+    if not _is_decisive(study, estimator, specification, estimates[0].estimand):
         return estimates, None
     return _of_term(study, estimates)
+
+
+def _is_decisive(study: Study, estimator: str, specification: str, estimand: str) -> bool:
+    rule = study.decision
+    return (estimator, specification, estimand) == (rule.primary, rule.specification, rule.estimand)
 
 
 def _of_term(study: Study, estimates: tuple[Estimate, ...]) -> tuple[tuple[Estimate, ...], int]:

@@ -177,13 +177,17 @@ def complete_rows(study: Study, columns: Columns, needed: list[str] | None = Non
         If no row is left.
     """
     needed = needed_columns(study) if needed is None else [name for name in needed if name != study.cohort]
-    target = columns[study.sample] == 0 if study.sample else np.zeros(len(columns[study.unit]), dtype=bool)
-    gaps = target_gaps(study)
-    missing = [is_missing(columns[name]) & ~(target if name in gaps else False) for name in needed]
-    keep = ~np.any(missing, axis=0)
+    keep = ~np.any(list(gaps(study, columns, needed).values()), axis=0)
     if not keep.any():
         raise nothing_left(study)
     return {name: values[keep] for name, values in columns.items()}, int((~keep).sum())
+
+
+def gaps(study: Study, columns: Columns, needed: list[str]) -> dict[str, np.ndarray]:
+    """Where each needed column lacks a value that its row needs: shape (n,), boolean, by name."""
+    target = columns[study.sample] == 0 if study.sample else np.zeros(len(columns[study.unit]), dtype=bool)
+    free = target_gaps(study)
+    return {name: is_missing(columns[name]) & ~(target if name in free else False) for name in needed}
 
 
 def rows_with_gaps(study: Study, columns: Columns) -> Columns:

@@ -5,6 +5,10 @@
         when decision = 'cannot_answer' and status = 'not_identified' then 'the primary estimate is not identified'
         when decision = 'cannot_answer' and status = 'failed' then 'the primary estimate failed'
         when decision = 'cannot_answer' then 'the primary estimate is refused'
+        when decided_by = 'losses'
+            then 'the primary estimate alone would ' || case when decision_of_effect = 'ship' then 'ship' else 'not ship' end
+                || ', but rows lost by arm could turn that: the 95 % interval of Lee''s bounds, '
+                || {{ cqox.as_interval('lee_conf_low', 'lee_conf_high') }} || ', is not all on that side of ' || wanted
         when decision <> decision_of_effect and decision = 'do_not_ship'
             then 'a guardrail is breached (' || guardrails_breached || '), whatever the primary estimate says'
         when decision <> decision_of_effect
@@ -88,9 +92,11 @@
     end
 {%- endmacro %}
 
-{# A guardrail that overrules the primary estimate is not moved by a bias of that estimate. #}
+{# What overrules the primary estimate is not moved by a bias of that estimate. #}
 {% macro card_flip_with_guardrails() -%}
     case
+        when decided_by = 'losses'
+            then 'The lost rows decide: their bounds reach over the minimum without any bias of the primary estimate'
         when decision <> decision_of_effect
             then 'A guardrail decides; a bias of the primary estimate alone does not turn this into ship'
         else flip_reading
@@ -129,6 +135,7 @@
     nullif(
         concat_ws(
             chr(10),
+            {{ cqox.card_losses_caveat() }},
             case when is_a_a_test then 'Nobody was treated in this study: it tests the pipeline' end,
             case when gates_failed is not null and status = 'estimated'
                 then 'Failed without forbidding the estimate: ' || replace(gates_failed, '_', ' ') end,
@@ -169,6 +176,8 @@
         when decision = 'cannot_answer'
             then coalesce(standing_reading || ' ', '') || 'Change the design or the population before asking again.'
         when is_a_a_test and decision <> 'ship' then 'Nothing: an A/A study that does not ship is as it should be.'
+        when decided_by = 'losses'
+            then 'Find the outcomes of those who were lost, first in the arm that lost more: the bounds turn on them.'
         when decision <> decision_of_effect and decision = 'do_not_ship'
             then 'Do not act: a guardrail is breached (' || guardrails_breached || '). Look for a variant that keeps it.'
         when decision <> decision_of_effect

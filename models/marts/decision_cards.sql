@@ -13,6 +13,17 @@ cards as (
         decisions.finding,
         decisions.confidence,
         decisions.confidence_reason,
+        coalesce(decisions.decided_by, 'effect') as decided_by,
+        coalesce(decisions.is_loss_differential, false) as is_loss_differential,
+        coalesce(decisions.is_turned_by_losses, false) as is_turned_by_losses,
+        losses.share_lost_untreated,
+        losses.share_lost_treated,
+        losses.loss_p,
+        losses.lee_low,
+        losses.lee_high,
+        losses.lee_conf_low,
+        losses.lee_conf_high,
+        losses.losses_reading,
         coalesce(agreement.n_estimated, 0) as n_estimated,
         coalesce(agreement.n_refused, 0) as n_refused,
         coalesce(agreement.n_agreeing, 0) as n_agreeing,
@@ -61,6 +72,10 @@ cards as (
     left join {{ ref('decision_assumptions') }} as assumptions on cards.study = assumptions.study
     left join {{ ref('decision_groups') }} as groups on cards.study = groups.study
     left join {{ ref('decision_outcomes') }} as outcomes on cards.study = outcomes.study
+    left join {{ ref('decision_losses') }} as losses
+        on
+            cards.study = losses.study
+            and cards.outcome = losses.outcome
 
 ),
 
@@ -155,6 +170,7 @@ final as (
         population,
         decision,
         decision_of_effect,
+        decided_by,
         {{ card_rule_fired() }} as rule_fired,
         'ship if the whole interval of the primary estimate is at or beyond ' || wanted_more
         || '; do not ship if it is all short of that; extend if it holds it; cannot answer if the primary is refused'
@@ -163,6 +179,11 @@ final as (
                 then
                     '; and by the guardrails: ship only if each is held, do not ship if one is breached, extend what '
                     || 'would ship if one is unclear'
+            else ''
+        end
+        || case
+            when design = 'experiment'
+                then '; and extend what rows lost by arm could turn, by Lee''s bounds'
             else ''
         end as declared_rule,
         finding,
@@ -207,6 +228,14 @@ final as (
         effective_sample_size,
         n_trimmed,
         share_trimmed,
+        share_lost_untreated,
+        share_lost_treated,
+        loss_p,
+        lee_low,
+        lee_high,
+        lee_conf_low,
+        lee_conf_high,
+        losses_reading,
         desired_direction,
         minimum_effect,
         value_per_unit,

@@ -1,9 +1,8 @@
-"""A file whose types are guessed from its first rows is refused where all rows give others, in a project's own words."""
+"""A file whose types are guessed from its first rows is refused where all rows give others, in words that mend it."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 from projects import dbt, installed, rows
@@ -72,12 +71,13 @@ def test_readings_by_a_sample_fail_where_all_rows_give_other_types(judged: dict[
 
 
 def test_the_reason_names_source_column_types_and_mend(judged: dict[str, dict[str, object]]) -> None:
+    place = "the external_location of source 'made.rounded'"
     assert judged["types of made.rounded"]["reason"] == (
-        "the external_location of source 'made.rounded' types its columns by the first rows of the file, and all of them "
-        "give other types of 'y' (BIGINT for DOUBLE): write read_csv('data/rounded.csv', header = true, sample_size = -1) "
-        "in the external_location of source 'made.rounded'"
+        f"{place} types its columns by the first rows of the file, and all of them give other types of 'y' (BIGINT for "
+        f"DOUBLE): write read_csv('data/rounded.csv', header = true, sample_size = -1) in {place}"
     )
     assert "read_csv('data/rounded.csv', sample_size = -1)" in str(judged["types of made.bare"]["reason"])
     assert "'village' (BIGINT for VARCHAR)" in str(judged["types of made.coded"]["reason"])
     own = str(judged["types of sampled_units"]["reason"])
-    assert own.startswith("the model 'sampled_units'") and "format = 'newline_delimited', sample_size = -1)" in own
+    assert own.startswith("the model 'sampled_units'")
+    assert "format = 'newline_delimited', sample_size = -1)" in own

@@ -30,7 +30,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with duckdb.connect(str(warehouse)) as connection:
         connection.execute("create schema seeds")
         seed = Path(__file__).resolve().parents[2] / "seeds" / "estimator_catalogue.csv"
-        connection.execute(f"create table seeds.estimator_catalogue as select * from read_csv('{seed}', sample_size = -1)")
+        catalogue = f"select * from read_csv('{seed}', sample_size = -1)"
+        connection.execute(f"create table seeds.estimator_catalogue as {catalogue}")
     out = tmp_path_factory.mktemp("site")
     assert main(["--warehouse", str(warehouse), "--out", str(out), "--workers", "1", "--manifest", "none"]) == 0
     return out

@@ -3,7 +3,7 @@
 -- still tolerated.
 --   held      the harmful end of the interval is inside the margin
 --   breached  the whole interval is beyond the margin
---   unclear   neither; also without an estimate, an interval or a margin
+--   unclear   neither; also without an estimate, an interval or a margin, and where rows lost by arm could turn it
 -- All guardrails must hold, so none of them is adjusted for the others. Secondary outcomes are: Holm's p over them.
 
 with
@@ -42,12 +42,20 @@ joined as (
             when estimates.study is null then 'there is no row of this outcome in this build'
             else estimates.status_reason
         end as status_reason,
-        case outcomes.desired_direction when 'more' then 1 when 'less' then -1 end as direction
+        case outcomes.desired_direction when 'more' then 1 when 'less' then -1 end as direction,
+        losses.losses_reading,
+        coalesce(losses.is_differential, false) as is_loss_differential,
+        -- by the interval where the arms lost different shares, and by the bounds alone whatever the p-value
+        case when losses.is_differential then losses.interval_verdict else losses.bounds_verdict end as lost_verdict
     from outcomes
     left join estimates
         on
             outcomes.study = estimates.study
             and outcomes.outcome = estimates.outcome
+    left join {{ ref('decision_losses') }} as losses
+        on
+            outcomes.study = losses.study
+            and outcomes.outcome = losses.outcome
 
 ),
 
@@ -96,6 +104,8 @@ judged as (
             when turned.outcome_role = 'secondary' then null
             when turned.status <> 'estimated' or not coalesce(turned.margin > 0, false) then 'unclear'
             when turned.conf_low is null or turned.conf_high is null or turned.direction is null then 'unclear'
+            when turned.gain_low >= -turned.margin and coalesce(turned.lost_verdict, 'beyond') <> 'beyond' then 'unclear'
+            when turned.gain_high < -turned.margin and coalesce(turned.lost_verdict, 'short') <> 'short' then 'unclear'
             when turned.gain_low >= -turned.margin then 'held'
             when turned.gain_high < -turned.margin then 'breached'
             else 'unclear'
@@ -132,7 +142,11 @@ final as (
         p_value,
         p_adjusted,
         verdict,
-        {{ card_other_outcome_reading() }} as reading
+        {{ card_other_outcome_reading() }} || case
+            when is_loss_differential or (verdict = 'unclear' and lost_verdict <> 'beyond')
+                then coalesce('. ' || losses_reading, '')
+            else ''
+        end as reading
     from judged
 
 )

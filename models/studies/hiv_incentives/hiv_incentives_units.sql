@@ -6,17 +6,12 @@ participants as (
 
 ),
 
--- those who were tested, and of whom every column is known
+-- all who drew a voucher or none: those who lack an outcome or another column stay, and `missing: drop` counts them by arm
 final as (
 
     select *
     from participants
-    where
-        learned is not null
-        and incentive is not null
-        and hiv_positive is not null
-        and age is not null
-        and village is not null
+    where incentive is not null
 
 )
 
