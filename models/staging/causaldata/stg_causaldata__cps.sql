@@ -6,11 +6,9 @@ source as (
 
 ),
 
-final as (
+renamed as (
 
     select
-        -- the file has no identifier: a unit is its row, counted from one
-        cast(file_row_number + 1 as bigint) as unit_id,
         cast(treat as integer) as treat,
         cast(age as integer) as age,
         cast(educ as integer) as education,
@@ -22,6 +20,16 @@ final as (
         cast(re75 as double) as re75,
         cast(re78 as double) as re78
     from source
+
+),
+
+final as (
+
+    select
+        -- the file has no id: one from the content, whatever the order of the rows
+        {{ content_id('renamed') }} as unit_id,
+        *
+    from renamed
 
 )
 

@@ -6,10 +6,9 @@ source as (
 
 ),
 
-final as (
+renamed as (
 
     select
-        cast(row_number() over () as integer) as unit_id,
         cast(address as varchar) as address,
         cast(village as varchar) as village,
         cast(takeup_survey as integer) as insured,
@@ -24,6 +23,16 @@ final as (
         cast(risk_averse as double) as risk_averse,
         cast(disaster_prob as double) as disaster_chance
     from source
+
+),
+
+final as (
+
+    select
+        -- the file has no id: one from the content, whatever the order of the rows
+        {{ content_id('renamed') }} as unit_id,
+        *
+    from renamed
 
 )
 

@@ -6,10 +6,9 @@ source as (
 
 ),
 
-final as (
+renamed as (
 
     select
-        cast(file_row_number + 1 as bigint) as unit_id,
         cast(villnum as integer) as village,
         cast(got as integer) as learned,
         cast("any" as integer) as incentive,
@@ -18,6 +17,16 @@ final as (
         cast(age as integer) as age,
         cast(nullif(hiv2004, -1) as integer) as hiv_positive
     from source
+
+),
+
+final as (
+
+    select
+        -- the file has no id: one from the content, whatever the order of the rows
+        {{ content_id('renamed') }} as unit_id,
+        *
+    from renamed
 
 )
 

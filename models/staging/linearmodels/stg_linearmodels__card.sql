@@ -6,11 +6,9 @@ source as (
 
 ),
 
-final as (
+renamed as (
 
     select
-        -- the file's id repeats: a unit is its row, counted from one
-        cast(file_row_number as bigint) as unit_id,
         cast(lwage as double) as lwage,
         cast(educ as integer) as educ,
         cast(nearc2 as integer) as nearc2,
@@ -29,6 +27,16 @@ final as (
         cast(reg668 as integer) as reg668,
         cast(reg669 as integer) as reg669
     from source
+
+),
+
+final as (
+
+    select
+        -- the file's own id repeats: one from the content, whatever the order of the rows
+        {{ content_id('renamed') }} as unit_id,
+        *
+    from renamed
 
 )
 

@@ -6,10 +6,9 @@ source as (
 
 ),
 
-final as (
+renamed as (
 
     select
-        cast(row_number() over () as integer) as unit_id,
         cast(peacefactor as double) as peace_index,
         cast(directlyharmed as integer) as harmed,
         cast(age as integer) as age,
@@ -20,6 +19,16 @@ final as (
         cast(female as integer) as female,
         cast(village as varchar) as village
     from source
+
+),
+
+final as (
+
+    select
+        -- the file has no id: one from the content, whatever the order of the rows
+        {{ content_id('renamed') }} as unit_id,
+        *
+    from renamed
 
 )
 

@@ -6,10 +6,9 @@ source as (
 
 ),
 
-final as (
+renamed as (
 
     select
-        cast(file_row_number + 1 as bigint) as unit_id,
         cast(nettfa * 1000 as double) as assets,
         cast(p401k as integer) as participates,
         cast(e401k as integer) as eligible,
@@ -19,6 +18,16 @@ final as (
         cast(fsize as integer) as family_size,
         cast(pira as integer) as holds_ira
     from source
+
+),
+
+final as (
+
+    select
+        -- the file has no id: one from the content, whatever the order of the rows
+        {{ content_id('renamed') }} as unit_id,
+        *
+    from renamed
 
 )
 

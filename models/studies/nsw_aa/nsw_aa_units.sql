@@ -12,9 +12,8 @@ final as (
 
     select
         * exclude (treat),
-        -- stands for the order in which people came
-        unit_id as row_in_file,
-        {{ md5_fold('unit_id', var('seed'), 2) }} as coin
+        -- the coin is thrown for people as they came, so it hangs on the order of the file, and is the only number here that does
+        {{ md5_fold('row_in_file', var('seed'), 2) }} as coin
     from controls
 
 )

@@ -17,7 +17,7 @@ both_groups as (
 
     select
         'nsw' as source_file,
-        *
+        * exclude (row_in_file)
     from treated
     union all by name
     select
@@ -30,7 +30,7 @@ both_groups as (
 final as (
 
     select
-        source_file || '-' || lpad(cast(unit_id as varchar), 5, '0') as unit_id,
+        source_file || '-' || unit_id as unit_id,
         * exclude (unit_id, source_file)
     from both_groups
 

@@ -17,7 +17,7 @@ both_groups as (
     select
         'nsw' as source_file,
         1 as in_study,
-        *
+        * exclude (row_in_file)
     from trial
     union all by name
     select
@@ -32,7 +32,7 @@ both_groups as (
 final as (
 
     select
-        source_file || '-' || lpad(cast(unit_id as varchar), 5, '0') as unit_id,
+        source_file || '-' || unit_id as unit_id,
         * exclude (unit_id, source_file)
     from both_groups
 
