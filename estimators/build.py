@@ -208,7 +208,9 @@ def _of_other_outcome(problem: Any, outcome: str, gates: list[Any]) -> dict[str,
         result = _refusal(rule.estimand, "failed", f"{type(crash).__name__}: {crash}")
     estimates, place = _of_term(study, result.estimates)
     row = _row(study, rule.primary, "default", estimates[place], time.perf_counter() - started)
-    return {**row, "outcome": outcome}
+    lost = _with_losses(problem, Result(estimates), outcome)
+    told = {"diagnostics": as_json(lost.diagnostics), "sensitivity": as_json(lost.sensitivity)}
+    return {**row, **told, "outcome": outcome}
 
 
 def _run(problem: Any, estimator: Estimator, estimand: str, gates: list[Any], is_analysed: bool = True) -> Result:
@@ -300,14 +302,13 @@ def _with_dropped(result: Result, dropped: int, is_panel: bool) -> Result:
     return dataclasses.replace(result, estimates=estimates, diagnostics=(*result.diagnostics, told))
 
 
-def _with_losses(problem: Any, result: Result) -> Result:
+def _with_losses(problem: Any, result: Result, outcome: str | None = None) -> Result:
     try:
-        return with_losses(problem, result)
+        return with_losses(problem, result, outcome)
     except Exception as crash:  # the estimate must still be written, and says that its losses are not told
         told = f"the rows lost by arm could not be told: {type(crash).__name__}: {crash}"
-        return dataclasses.replace(
-            result, sensitivity=(*result.sensitivity, SensitivityRow("lee_bounds", "bounds", None, told))
-        )
+        row = SensitivityRow("lee_bounds", "bounds" if outcome is None else f"{outcome}: bounds", None, told)
+        return dataclasses.replace(result, sensitivity=(*result.sensitivity, row))
 
 
 def _with_sensitivity(problem: Any, result: Result) -> Result:

@@ -33,23 +33,29 @@ class Rows(Protocol):
         """Lee's bounds."""
 
 
-def with_losses(problem: Any, result: Result) -> Result:
-    """The decision's result with what `losses` tells of the primary outcome and of each further one.
+def with_losses(problem: Any, result: Result, outcome: str | None = None) -> Result:
+    """A result of the decision's run with what `losses` tells of its outcome.
 
     Parameters
     ----------
     problem : Problem or Streamed
+        Of the study.
     result : Result
         Of the decision's estimator, estimand and specification; bounds are told where it is estimated.
+    outcome : str, optional
+        The further outcome that it is of, whose rows have its name; the primary one by default.
     """
+    study, subject = problem.study, "overall"
+    if outcome is not None:
+        study, subject = study.alone(outcome), outcome
+    told, bounds = losses(problem, study, subject)
+    if outcome is not None:  # what other columns lack, the primary outcome's rows tell
+        told = [one for one in told if one.subject == outcome]
     is_estimated = any(one.status == "estimated" for one in result.estimates)
-    diagnostics, sensitivity = list(result.diagnostics), list(result.sensitivity)
-    for study in (problem.study, *(problem.study.alone(name) for name in problem.study.other_outcomes())):
-        is_own = study is problem.study
-        some, bounds = losses(problem, study, "overall" if is_own else study.outcome)
-        diagnostics += some if is_own else [one for one in some if one.subject == study.outcome]
-        sensitivity += bounds if is_estimated else []
-    return dataclasses.replace(result, diagnostics=tuple(diagnostics), sensitivity=tuple(sensitivity))
+    return dataclasses.replace(
+        result, diagnostics=(*result.diagnostics, *told),
+        sensitivity=(*result.sensitivity, *(bounds if is_estimated else ())),
+    )  # fmt: skip
 
 
 def losses(problem: Any, study: Study, subject: str) -> tuple[list[Diagnostic], list[SensitivityRow]]:

@@ -186,10 +186,12 @@ def told(
     block: dict[str, Any], columns: dict[str, np.ndarray]
 ) -> tuple[dict[str, Any], dict[Any, Any], dict[Any, Any]]:
     table = pa.table({name: pa.array(values, from_pandas=True) for name, values in columns.items()})
-    (row,) = (r for r in estimate("s", block, table).to_pylist() if r["is_primary"])
-    losses = {(d["metric"], d["subject"]): d["value"] for d in json.loads(row["diagnostics"])}
+    made = estimate("s", block, table).to_pylist()
+    (row,) = (r for r in made if r["is_primary"])
+    rows = [row, *(r for r in made if r["outcome"] != block["outcome"])]
+    losses = {(d["metric"], d["subject"]): d["value"] for r in rows for d in json.loads(r["diagnostics"])}
     kept = {key: value for key, value in losses.items() if "lost" in key[0] or "loss" in key[0] or "arm" in key[0]}
-    bounds = [s for s in json.loads(row["sensitivity"]) if s["method"] == "lee_bounds"]
+    bounds = [s for r in rows for s in json.loads(r["sensitivity"]) if s["method"] == "lee_bounds"]
     return row, kept, {s["subject"]: s["value"] if s["value"] is not None else s["reading"] for s in bounds}
 
 

@@ -33,8 +33,9 @@ counted as (
         on
             cards.study = rows_.study
             and cards.estimator = rows_.estimator
-            and cards.specification = rows_.specification
             and cards.estimand = rows_.estimand
+            -- a further outcome runs by the default options
+            and case when rows_.subject = 'overall' then cards.specification else 'default' end = rows_.specification
     where rows_.metric in ('share_lost', 'share_lost_untreated', 'share_lost_treated', 'loss_differs_p')
     group by cards.study, case when rows_.subject = 'overall' then cards.outcome else rows_.subject end
 
@@ -47,15 +48,15 @@ named as (
         cards.outcome as own_outcome,
         rows_.subject,
         rows_.value,
-        rows_.reading,
-        regexp_extract(rows_.subject, '(low|high|conf_low|conf_high|bounds)$') as part
+        rows_.reading
     from cards
     inner join {{ ref('sensitivity') }} as rows_
         on
             cards.study = rows_.study
             and cards.estimator = rows_.estimator
-            and cards.specification = rows_.specification
             and cards.estimand = rows_.estimand
+            and case when strpos(rows_.subject, ': ') = 0 then cards.specification else 'default' end
+            = rows_.specification
     where rows_.method = 'lee_bounds'
 
 ),
