@@ -104,7 +104,8 @@ judged as (
             when turned.outcome_role = 'secondary' then null
             when turned.status <> 'estimated' or not coalesce(turned.margin > 0, false) then 'unclear'
             when turned.conf_low is null or turned.conf_high is null or turned.direction is null then 'unclear'
-            when turned.gain_low >= -turned.margin and coalesce(turned.lost_verdict, 'beyond') <> 'beyond' then 'unclear'
+            when turned.gain_low >= -turned.margin and coalesce(turned.lost_verdict, 'beyond') <> 'beyond'
+                then 'unclear'
             when turned.gain_high < -turned.margin and coalesce(turned.lost_verdict, 'short') <> 'short' then 'unclear'
             when turned.gain_low >= -turned.margin then 'held'
             when turned.gain_high < -turned.margin then 'breached'

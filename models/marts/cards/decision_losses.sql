@@ -1,8 +1,8 @@
 -- One row a study and outcome of which rows were lost, as the decision's run tells it: loss by arm with its test, and
--- Lee's bounds of an experiment, turned so that more is better for the primary outcome and each guardrail. A `verdict` is
--- what the bounds say by the rule of the cards, of their interval and of the bounds alone; that of a guardrail is its own.
--- `is_turned` tells where the lost rows could turn what the estimate says: by the interval where the arms lost different
--- shares (p below the threshold), and by the bounds alone whatever the p-value.
+-- Lee's bounds of an experiment. A verdict is where the bounds (or their interval) lie of the primary outcome's minimum
+-- effect or of a guardrail's margin, turned so that more is better.
+-- `is_turned` tells where the lost rows could turn what the primary estimate says: by the interval where the arms lost
+-- different shares (p below the threshold), and by the bounds alone whatever the p-value.
 
 with
 
@@ -65,7 +65,10 @@ placed as (
 
     select
         study,
-        case when strpos(subject, ': ') = 0 then own_outcome else regexp_replace(subject, ': [a-z_]+$', '') end as outcome,
+        case
+            when strpos(subject, ': ') = 0 then own_outcome
+            else regexp_replace(subject, ': [a-z_]+$', '')
+        end as outcome,
         case when strpos(subject, ': ') = 0 then subject else regexp_extract(subject, ': ([a-z_]+)$', 1) end as part,
         value,
         reading

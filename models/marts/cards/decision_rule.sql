@@ -5,8 +5,8 @@
 --   do_not_ship    the whole interval is short of it
 --   extend         the interval holds it
 -- Guardrails stand above that (decision_guardrails.sql): a breached one makes do_not_ship, and what would ship with one
--- that is unclear is extended. So is what rows lost by arm could turn (decision_losses.sql). `decision_of_effect` is the
--- answer of the primary estimate alone, and `decided_by` what decided: the effect, the guardrails or the losses.
+-- that is unclear is extended. So is what rows lost by arm could turn (decision_losses.sql). `decision_of_effect` is
+-- the answer of the primary estimate alone, and `decided_by` what decided: the effect, the guardrails or the losses.
 -- Without an interval the placebo p-value decides whether there is an effect at all (var placebo_alpha).
 -- What was found is told apart from what to do: `no_effect` is a finding, `too_imprecise` is none.
 
@@ -63,7 +63,10 @@ decided as (
             else 'too_imprecise'
         end as finding,
         coalesce(
-            n_agreeing >= {{ var('agreement_share') }} * n_estimated and n_estimated >= 3 and conf_low is not null, false
+            n_agreeing >= {{ var('agreement_share') }} * n_estimated
+            and n_estimated >= 3
+            and conf_low is not null,
+            false
         ) as is_checked,
         case
             when n_gates_failed > 0 then 'a gate of the primary estimate failed'

@@ -6,7 +6,7 @@ participants as (
 
 ),
 
--- all who drew a voucher or none: those who lack an outcome or another column stay, and `missing: drop` counts them by arm
+-- all who drew a voucher or none: those who lack an outcome or another column stay, and `missing: drop` counts them
 final as (
 
     select *

@@ -12,7 +12,7 @@ final as (
 
     select
         * exclude (treat),
-        -- the coin is thrown for people as they came, so it hangs on the order of the file, and is the only number here that does
+        -- thrown for people as they came: by the order of the file, which is read as that of arrival
         {{ md5_fold('row_in_file', var('seed'), 2) }} as coin
     from controls
 
