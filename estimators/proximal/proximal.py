@@ -12,6 +12,7 @@ from ..linear import covariance, fit_ols
 from ..problem import Problem
 from ..result import Diagnostic, Estimate, Result, number
 from ..sample import counts, reference_df
+from ..soundness import OF_THE_ESTIMATE
 from ..weight_support import Behind
 from .bridge import Bridge, linear_bridge, overidentification
 from .quadratic import Learned, learned_bridge
@@ -20,6 +21,8 @@ from .system import Proxies, columns, proxies
 
 MEND = "Use more rows in which treatment and proxies vary, or weights that one row does not hold"
 NAMES = {"classical": "classical", "robust": "HC1", "cluster": "cluster"}
+# A first stage that leaves nothing: t above 1e10 is rounding, as in `estimators.soundness`.
+EXACT = OF_THE_ESTIMATE**-2
 # A treatment that moves the outcome proxies in ways of its own refuses only where chance can hardly do it.
 SURELY = 0.001
 
@@ -120,10 +123,10 @@ def _two_stage(s: Proxies, bridge: Bridge, estimand: str, term: str, fields: dic
 def _usable(problem: Problem, s: Proxies, ways: Directions) -> tuple[int, list[Diagnostic]]:
     """How many combinations of the outcome proxies are used; refuses where they cannot stand for the confounder."""
     study = problem.study
-    if np.isinf(ways.f[0]):
+    if ways.f[0] >= EXACT:
         raise Refusal(
             f"the exposure proxies ({', '.join(study.negative_control_exposures)}) give an outcome proxy exactly (F is "
-            "infinite): they measure it, and not what moves both",
+            "infinite to rounding): they measure it, and not what moves both",
             "Name proxies of either kind that are measured apart", "not_identified",
         )  # fmt: skip
     if not ways.f[0] >= WEAK:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -152,6 +153,7 @@ def result(
         made("policy_value", float(value), float(error), term=name, contrast=contrast, **fields)
         for (name, contrast, _), value, error in zip(TERMS, estimates, std_errors, strict=True)
     )
+    rows = tuple(_coinciding(row, share) for row in rows)
     treated, untreated = fields["n_treated"], fields["n_units"] - fields["n_treated"]
     units = dict(zip(POLICIES, (untreated, treated, min(treated, untreated)), strict=True))
     behind = {name: Behind(name, units[name], sizes[name]) for name in POLICIES}
@@ -167,6 +169,15 @@ def result(
             net = study.value_per_unit * direction(study) * gains[name] - study.cost_per_unit * shares[name]
             notes.append(Diagnostic("net_benefit", name, net if enough[name] else None))
     return Result(rows, tuple(notes), _matrix(rows))
+
+
+def _coinciding(row: Estimate, share: float) -> Estimate:
+    """The row, without a standard error where the threshold policy treats all or nobody and is the policy beside it."""
+    same = {0.0: "threshold - treat_none", 1.0: "threshold - treat_all"}.get(share)
+    if row.contrast != same:
+        return row
+    told = f"the threshold policy treats {'everybody' if share else 'nobody'}, so both policies are the same one"
+    return dataclasses.replace(row, estimate=0.0, std_error=None, status_reason=told)
 
 
 def _supported(row: Estimate, weights: tuple[float, float, float], behind: Mapping[str, Behind]) -> Estimate:
