@@ -272,12 +272,13 @@ def _diagnostics(arms: Arms, odds: Tilt) -> tuple[Diagnostic, ...]:
 def _reasons(arms: Arms, odds: Tilt, told: tuple[Diagnostic, ...]) -> list[str]:
     """Why the study cannot speak for the target; empty where it can."""
     out = [Behind.of(name, _share(arms, odds, arm)).failing() for arm, name in ((1, "treated"), (0, "control"))]
-    apart = {d.subject: d.value for d in told if d.metric == "covariate_shift_weighted"}
-    far = {name: value for name, value in apart.items() if value is None or not abs(value) <= MOST_IMBALANCE}
-    if far:
-        worst = max(far, key=lambda name: np.inf if far[name] is None else abs(far[name] or 0.0))
-        size = "without end" if far[worst] is None or np.isinf(far[worst]) else f"{far[worst]:.2f} standard deviations"
-        out.append(f"after weighting '{worst}' still differs by {size} ({len(far)} of {len(apart)} by more than 0.25)")
+    shift = [d for d in told if d.metric == "covariate_shift_weighted"]
+    apart = {d.subject: np.inf if d.value is None else abs(d.value) for d in shift}
+    worst = max(apart, key=lambda name: apart[name], default=None)
+    if worst is not None and not apart[worst] <= MOST_IMBALANCE:
+        size = f"{apart[worst]:.2f} standard deviations" if np.isfinite(apart[worst]) else "more than weights can mend"
+        count = sum(not value <= MOST_IMBALANCE for value in apart.values())
+        out.append(f"after weighting '{worst}' still differs by {size} ({count} of {len(apart)} by more than 0.25)")
     (outside,) = (d.value for d in told if d.metric == "share_outside_support")
     if outside is None or not outside <= MOST_OUTSIDE:
         out.append(f"{outside:.0%} of the target look less like the study than 99 of 100 in it")
