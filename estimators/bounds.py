@@ -10,6 +10,8 @@ from __future__ import annotations
 LARGEST, SMALLEST = 1e150, 1e-150
 # A running variable enters by its powers up to the eighth, and squares of them.
 LARGEST_RUNNING, SMALLEST_RUNNING = 1e20, 1e-20
+# A difference below this share of the numbers that it is of is rounding, and no denominator.
+ROUNDING = 1e-12
 # Beside a unit with this share of all the weight, the others' leave nothing in sixteen digits.
 ALL_OF_THE_WEIGHT = 1 - 1e-12
 

@@ -6,7 +6,6 @@ import dataclasses
 import datetime
 import functools
 import hashlib
-import math
 import pathlib
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -18,7 +17,6 @@ import pyarrow as pa
 from . import gating, warehouse
 from .assemble import assemble
 from .attrition.told import with_losses
-from .bounds import LARGEST, SMALLEST
 from .errors import Refusal, StudyError
 from .examine import examined
 from .fingerprint import made_from
@@ -35,10 +33,10 @@ from .result import (
     SensitivityRow,
     as_json,
     clean,
-    number,
     table,
 )
 from .scores import SCORES_SCHEMA, score_table
+from .soundness import sound
 from .study import Study, hash_of_block
 
 
@@ -219,7 +217,7 @@ def _run(problem: Any, estimator: Estimator, estimand: str, gates: list[Any], is
         if failed:
             return _refusal(estimand, "refused", gating.reason(failed))
         _supported(problem, estimator)
-        result = _sound(_function(problem, estimator)(problem, estimand))
+        result = sound(_function(problem, estimator)(problem, estimand), problem)
         if is_analysed and _is_analysed(problem, estimator):
             result = _with_sensitivity(problem, result)
         return result
@@ -242,53 +240,6 @@ def _function(problem: Any, estimator: Estimator) -> Callable[[Any, str], Result
 
         return streams(problem, estimator)
     return estimator.load_streamed()
-
-
-def _sound(result: Result) -> Result:
-    """An estimated row without a finite estimate has failed, and so has a run without a row.
-
-    So has an estimate or a standard error whose square overflows or vanishes: the marts take weights of 1 / se², and
-    one study's overflow would stop the query of all. What stands beside it (interval, diagnostics, curves, sensitivity)
-    loses the number and keeps its row.
-    """
-    if not result.estimates:
-        raise ValueError("the estimator gave no row")
-    return Result(
-        tuple(_finite(one) for one in result.estimates),
-        tuple(_bounded(one) for one in result.diagnostics),
-        tuple(_bounded(one) for one in result.curves),
-        tuple(_bounded(one) for one in result.sensitivity),
-    )
-
-
-def _finite(one: Estimate) -> Estimate:
-    if one.status != "estimated":
-        return one
-    reason = None
-    if number(one.estimate) is None:
-        reason = "the arithmetic gave no finite number: columns of very large or very small numbers do that"
-    elif _is_out_of_bounds(one):
-        reason = (
-            f"the estimate or its standard error is beyond {LARGEST:g} or below {SMALLEST:g} in size. Choose another "
-            "unit of measurement in staging"
-        )
-    if reason is None:
-        return _bounded(one)
-    return Estimate(one.estimand, one.term, one.contrast, status="failed", status_reason=reason)
-
-
-def _is_out_of_bounds(one: Estimate) -> bool:
-    sizes = [abs(v) for v in (one.estimate, one.std_error) if v is not None and math.isfinite(v)]
-    return any(size > LARGEST for size in sizes) or (one.std_error is not None and 0 < one.std_error < SMALLEST)
-
-
-def _bounded(row: Any) -> Any:
-    """The row without its numbers beyond 1e150: their squares overflow in the marts' arithmetic."""
-    wild = [
-        field.name for field in dataclasses.fields(row)
-        if isinstance(value := getattr(row, field.name), float) and not abs(value) <= LARGEST
-    ]  # fmt: skip
-    return dataclasses.replace(row, **dict.fromkeys(wild)) if wild else row
 
 
 def _with_dropped(result: Result, dropped: int, is_panel: bool) -> Result:

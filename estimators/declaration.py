@@ -27,13 +27,14 @@ _NUMBER_KEYS = (
     "cutoff", "allocation", "value_per_unit", "cost_per_unit", "intervention_time", "cross_section",
 )  # fmt: skip
 _DECISION_KEYS = ("primary", "estimand", "term", "specification", "desired_direction", "minimum_effect")
+CUTOFF_RULES = (">=", ">", "<=", "<")
 _NUMBER_LISTS = ("doses", "gammas")  # options of estimators that list numbers; other lists are of terms
 _SHARED_OPTIONS = ("propensity", "outcome", "folds", "repeats")
 
 _KNOWN_KEYS = (
     "design", *_TEXT_KEYS, *_COLUMN_ROLES, *_LIST_ROLES, *_NUMBER_KEYS,
     "missing", "benchmark_covariates", "decision", "options", "specifications", "seed", "folds", "repeats",
-    "row_budget", "a_a_test", "secondary_outcomes", "guardrails",
+    "row_budget", "a_a_test", "cutoff_rule", "secondary_outcomes", "guardrails",
 )  # fmt: skip
 
 
@@ -102,12 +103,24 @@ class Declaration:
         values: dict[str, Any] = {}
         values["design"] = self.choice("design", self.block.get("design"), DESIGNS)
         values["missing"] = self.choice("missing", self.block.get("missing", "refuse"), ("refuse", "drop"))
+        if self.block.get("cutoff_rule") is not None:
+            values["cutoff_rule"] = self._cutoff_rule(self.block["cutoff_rule"])
         values["a_a_test"] = self.block.get("a_a_test", False)
         if not isinstance(values["a_a_test"], bool):
             raise self.error(f"'a_a_test' must be true or false, not {values['a_a_test']!r}", "Write it without quotes")
         values["options"] = self._options(self.block.get("options") or {}, "options")
         values["specifications"] = self._specifications(self.block.get("specifications") or {})
         return values
+
+    def _cutoff_rule(self, value: Any) -> str:
+        if value not in CUTOFF_RULES:
+            mend = f"Write the one of {', '.join(CUTOFF_RULES)} that holds for the treated rows, in quotes"
+            raise self.error(f"'cutoff_rule' must compare the running variable with the cutoff, not {value!r}", mend)
+        if self.block.get("cutoff") is None:
+            raise self.error(
+                "'cutoff_rule' is declared without a cutoff", "Add `cutoff:` to the study block, or drop it"
+            )
+        return str(value)
 
     def _text(self, key: str) -> str:
         value = self.block[key]

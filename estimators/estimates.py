@@ -25,7 +25,8 @@ def made(estimand: str, estimate: float, std_error: float, df: float | None = No
     return Estimate(
         estimand,
         estimate=number(estimate),
-        std_error=number(std_error),
+        # A NaN is kept for `soundness.judged`: None is a row that has no standard error by design.
+        std_error=float(std_error),
         statistic=interval.statistic,
         degrees_of_freedom=number(df),
         p_value=interval.p_value,

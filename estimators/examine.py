@@ -7,6 +7,7 @@ from typing import Any
 from .errors import Refusal
 from .imports import load
 from .problem import Problem
+from .registry import BY_NAME
 from .result import DesignRow
 
 # Which function looks at a design before analysis; its rows feed the gates.
@@ -38,10 +39,15 @@ def _of_design(problem: Any) -> list[DesignRow]:
     module, function = where.split(":")
     module = module if isinstance(problem, Problem) else f"streamed.{function}"
     try:
-        own = problem.for_run(problem.study.decision.primary, "default")
+        own = problem.for_run(_reader(problem.study.decision.primary), "default")
         return list(getattr(load(f"estimators.{module}"), function)(own))
     except Exception as bad:  # a metric without a row fails its gate; this row tells why there is none
         return [DesignRow(None, "design", "overall", None, f"the design could not be examined: {_words(bad)}")]
+
+
+def _reader(primary: str) -> str:
+    """Whose rows a design is judged by: the primary's, but of the study alone where that reads a target too."""
+    return "difference_in_means" if BY_NAME[primary].reads == "populations" else primary
 
 
 def _of_covariates(problem: Any, scores: Any) -> list[DesignRow]:

@@ -25,7 +25,7 @@ class Diagnostic:
     threshold : float or None
         What it is held against, if anything.
     is_passing : bool or None
-        None where nothing is at stake.
+        None where nothing is at stake, and where a number that is not finite would pass: it says nothing.
     """
 
     metric: str
@@ -33,6 +33,11 @@ class Diagnostic:
     value: float | None
     threshold: float | None = None
     is_passing: bool | None = None
+
+    def __post_init__(self) -> None:
+        """Nothing passes on a number that is none."""
+        if self.is_passing and number(self.value) is None:
+            object.__setattr__(self, "is_passing", None)
 
 
 @dataclass(frozen=True)

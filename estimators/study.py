@@ -94,6 +94,7 @@ class Study:
     instruments: tuple[str, ...] = ()
     running: str | None = None
     cutoff: float | None = None
+    cutoff_rule: str | None = None
     mediator: str | None = None
     dose: str | None = None
     sample: str | None = None

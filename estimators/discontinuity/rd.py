@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,24 +12,13 @@ from ..problem import Problem
 from ..result import CurvePoint, Diagnostic, Estimate, Result
 from .checks import Jump, Other, Placebo, other_bandwidths, placebo_cutoffs
 from .curves import rd_bins, rd_fit, running_density
+from .curves import sides as sides_of
 from .local import FEWEST, LocalFit, local_fit
 from .parametric import ParametricFit, Shape, parametric_fit, parametric_lines
+from .rule import Ruling, holds, ruling, seen, told
+from .turned import mirrored, turned_back, words_turned_back
 
 WEAK = 10.0
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """How treatment follows the cutoff.
-
-    ``sign`` is −1 where the left side is the treated one; ``taken`` (shape (n,)) is the treatment where units do not
-    all follow the side; ``treated`` (shape (n,)) counts as treated.
-    """
-
-    contrast: str
-    sign: float
-    taken: np.ndarray | None
-    treated: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -38,9 +28,14 @@ class Cut:
     Attributes
     ----------
     y, x : ndarray of shape (n,)
-        Outcome (its sign turned where the left side is the treated one) and running variable.
+        Outcome (its sign turned where the left side is the treated one) and running variable; −x, and the cutoff −c,
+        where rows at the cutoff lie left (`turned.turned_back` tells of x again).
     cutoff : float
-    how : Assignment
+    rule : Ruling
+    taken : ndarray of shape (n,) or None
+        The treatment where units do not all follow the side.
+    treated : int
+        Rows that count as treated.
     covariates : ndarray of shape (n, k) or None
     cluster : ndarray of shape (n,) or None
         Codes.
@@ -51,7 +46,9 @@ class Cut:
     y: np.ndarray
     x: np.ndarray
     cutoff: float
-    how: Assignment
+    rule: Ruling
+    taken: np.ndarray | None
+    treated: int
     covariates: np.ndarray | None
     cluster: np.ndarray | None
     running: np.ndarray
@@ -63,12 +60,13 @@ class Cut:
 
 
 def rd(problem: Problem, estimand: str) -> Result:
-    """Effect of crossing the cutoff on units at the cutoff: lim E[Y | x ↓ c] − lim E[Y | x ↑ c].
+    """Effect of the treatment that the cutoff assigns, on units at it: lim E[Y | x ↓ c] − lim E[Y | x ↑ c].
 
     τ = μ₊ − μ₋, each side's intercept of a kernel-weighted polynomial of degree p within the bandwidth h (one for both
     sides, MSE-optimal unless declared); fuzzy, where the declared treatment is not exactly the side: the jump of the
-    outcome over the jump of the treatment, an effect on compliers at the cutoff. Where the left side is exactly the
-    treated one the contrast is left − right.
+    outcome over the jump of the treatment, an effect on compliers at the cutoff. Where the left side is the treated one
+    the contrast is left − right: an effect is that of treatment. Which side is treated, and where the rows exactly at
+    the cutoff lie, is the declared ``cutoff_rule``, or what the treatment shows (`rule.ruling`).
 
     ``estimate`` is the conventional τ. ``std_error``, ``statistic``, ``p_value`` and the interval are the robust
     bias-corrected ones, so the interval is not centred at the estimate; the conventional standard error and the
@@ -82,9 +80,9 @@ def rd(problem: Problem, estimand: str) -> Result:
     Parameters
     ----------
     problem : Problem
-        Roles outcome, running, cutoff; treatment and covariates optional (covariates enter linearly with common
-        slopes, Calonico et al. 2019). Options model, order, kernel (local), bandwidth, donut, covariates, interacted
-        and variance (parametric), checks. Weights are not supported.
+        Roles outcome, running, cutoff; cutoff_rule, treatment and covariates optional (covariates enter linearly with
+        common slopes, Calonico et al. 2019). Options model, order, kernel (local), bandwidth, donut,
+        covariates, interacted and variance (parametric), checks. Weights are not supported.
     estimand : str
         LATE, local to the cutoff.
 
@@ -97,7 +95,7 @@ def rd(problem: Problem, estimand: str) -> Result:
     Raises
     ------
     Refusal
-        See `local.local_fit` and `parametric.parametric_fit`.
+        See `rule.ruling`, `local.local_fit` and `parametric.parametric_fit`.
 
     References
     ----------
@@ -105,7 +103,12 @@ def rd(problem: Problem, estimand: str) -> Result:
     Lee & Lemieux (2010), JEL 48.
     """
     cut = _cut(problem)
-    return (_parametric if problem.own("model") == "parametric" else _local)(problem, estimand, cut)
+    model = _parametric if problem.own("model") == "parametric" else _local
+    assert problem.study.cutoff is not None
+    with words_turned_back(problem.study.cutoff, cut.rule.turned):
+        found = model(problem, estimand, cut)
+    found = turned_back(found) if cut.rule.turned else found
+    return dataclasses.replace(found, diagnostics=(*found.diagnostics, *_told(cut)))
 
 
 def _cut(problem: Problem) -> Cut:
@@ -114,25 +117,46 @@ def _cut(problem: Problem) -> Cut:
     cutoff, running = problem.study.cutoff, problem.columns[problem.study.running]
     used = np.abs(running - cutoff) >= problem.own("donut")
     x = running[used]
-    by_side = problem.study.treatment is None or problem.own("treatment") == "side"
-    how = assignment(None if by_side else problem.t[used], x >= cutoff)
+    rule = rule_of(problem, used)
+    sharp = holds(rule.rule, x, cutoff)
+    taken = None if rule.sharp else problem.t[used]
+    if rule.turned:
+        x, running, cutoff = 0.0 - x, 0.0 - running, mirrored(cutoff)
     covariates = problem.matrix(problem.covariate_terms()).values[used]
     cluster = None if problem.cluster is None else np.unique(problem.cluster[used].astype(str), return_inverse=True)[1]
-    y = how.sign * problem.y[used]
-    return Cut(y, x, cutoff, how, covariates if covariates.shape[1] else None, cluster, running)
+    treated = int(((sharp if taken is None else taken) > 0).sum())
+    y = rule.sign * problem.y[used]
+    return Cut(y, x, cutoff, rule, taken, treated, covariates if covariates.shape[1] else None, cluster, running)
+
+
+def rule_of(problem: Problem, used: np.ndarray) -> Ruling:
+    """The design's rule, from the declaration and the treatment of some rows (shape (n,), boolean)."""
+    study = problem.study
+    assert study.running is not None
+    assert study.cutoff is not None
+    found = None
+    if study.treatment is not None:
+        found = seen(problem.t[used].astype(float), problem.columns[study.running][used], study.cutoff)
+    return ruling(study.cutoff_rule, found, problem.own("treatment") == "side", study.treatment, study.cutoff)
+
+
+def _told(cut: Cut) -> list[Diagnostic]:
+    sides = [cut.x[side] for _, side in sides_of(cut.x, cut.cutoff)]
+    left, right = ((len(side), len(np.unique(side))) for side in (reversed(sides) if cut.rule.turned else sides))
+    return told(cut.rule, int(np.sum(cut.x == cut.cutoff)), (left, right))
 
 
 def _local(problem: Problem, estimand: str, cut: Cut) -> Result:
     order, kernel, cutoff = problem.own("order"), problem.own("kernel"), cut.cutoff
     fit = local_fit(
-        cut.y, cut.x, cutoff, order, kernel, problem.own("bandwidth"), cut.how.taken, cut.covariates, cut.cluster
+        cut.y, cut.x, cutoff, order, kernel, problem.own("bandwidth"), cut.taken, cut.covariates, cut.cluster
     )
     row = Estimate(
-        estimand, contrast=cut.how.contrast, estimate=fit.estimate, std_error=fit.robust_se, statistic=fit.robust_z,
+        estimand, contrast=cut.rule.contrast, estimate=fit.estimate, std_error=fit.robust_se, statistic=fit.robust_z,
         p_value=fit.robust_p, conf_low=fit.robust_low, conf_high=fit.robust_high,
         variance_estimator="robust_bias_corrected" if cut.cluster is None else "cluster", **_counts(cut),
     )  # fmt: skip
-    y = cut.how.sign * cut.y
+    y = cut.rule.sign * cut.y
     curves: list[CurvePoint] = [
         *rd_bins(y, cut.x, cutoff),
         *rd_fit(y, cut.x, cutoff, fit, order, kernel),
@@ -145,7 +169,7 @@ def _local(problem: Problem, estimand: str, cut: Cut) -> Result:
             return _jump(local_fit(cut.y[rows], cut.x[rows], at, order, kernel, None, None, *cut.within(rows)))
 
         def other(h: float) -> Jump:
-            return _jump(local_fit(cut.y, cut.x, cutoff, order, kernel, h, cut.how.taken, cut.covariates, cut.cluster))
+            return _jump(local_fit(cut.y, cut.x, cutoff, order, kernel, h, cut.taken, cut.covariates, cut.cluster))
 
         more, points = _checked(cut, placebo, other, fit.bandwidth[0], _jump(fit))
         told, curves = [*told, *more], [*curves, *points]
@@ -155,16 +179,16 @@ def _local(problem: Problem, estimand: str, cut: Cut) -> Result:
 def _parametric(problem: Problem, estimand: str, cut: Cut) -> Result:
     cutoff, widest = cut.cutoff, float(np.abs(cut.x - cut.cutoff).max())
     shape = Shape(problem.own("order"), problem.own("interacted"), problem.own("bandwidth"), problem.own("variance"))
-    fit = parametric_fit(cut.y, cut.x, cutoff, shape, cut.how.taken, cut.covariates, cut.cluster)
+    fit = parametric_fit(cut.y, cut.x, cutoff, shape, cut.taken, cut.covariates, cut.cluster)
     row = Estimate(
-        estimand, contrast=cut.how.contrast, estimate=fit.estimate, std_error=fit.std_error, statistic=fit.statistic,
+        estimand, contrast=cut.rule.contrast, estimate=fit.estimate, std_error=fit.std_error, statistic=fit.statistic,
         degrees_of_freedom=fit.degrees_of_freedom, p_value=fit.p_value, conf_low=fit.conf_low, conf_high=fit.conf_high,
         variance_estimator=shape.variance if cut.cluster is None else "cluster", **_counts(cut),
     )  # fmt: skip
-    y = cut.how.sign * cut.y
+    y = cut.rule.sign * cut.y
     curves: list[CurvePoint] = [
         *rd_bins(y, cut.x, cutoff),
-        *parametric_lines(cut.x, cutoff, fit, shape, cut.how.sign),
+        *parametric_lines(cut.x, cutoff, fit, shape, cut.rule.sign),
         *running_density(cut.running, cutoff),
     ]
     told = [Diagnostic("r2", "overall", fit.regression.r2)]
@@ -178,7 +202,7 @@ def _parametric(problem: Problem, estimand: str, cut: Cut) -> Result:
 
         def other(h: float) -> Jump:
             near = Shape(shape.order, shape.interacted, h, shape.variance)
-            return _jump(parametric_fit(cut.y, cut.x, cutoff, near, cut.how.taken, cut.covariates, cut.cluster))
+            return _jump(parametric_fit(cut.y, cut.x, cutoff, near, cut.taken, cut.covariates, cut.cluster))
 
         own = widest if shape.bandwidth is None else shape.bandwidth
         more, points = _checked(cut, placebo, other, own, _jump(fit))
@@ -188,7 +212,7 @@ def _parametric(problem: Problem, estimand: str, cut: Cut) -> Result:
 
 def _counts(cut: Cut) -> dict[str, Any]:
     return {
-        "n_units": len(cut.x), "n_treated": int((cut.how.treated > 0).sum()),
+        "n_units": len(cut.x), "n_treated": cut.treated,
         "n_trimmed": len(cut.running) - len(cut.x),
         "n_clusters": None if cut.cluster is None else int(cut.cluster.max()) + 1,
     }  # fmt: skip
@@ -207,24 +231,6 @@ def _checked(
     told, points = placebo_cutoffs(cut.x, cut.cutoff, placebo)
     more, lines = other_bandwidths(h, float(np.abs(cut.x - cut.cutoff).max()), other, own)
     return [*told, *more], [*points, *lines]
-
-
-def assignment(taken: np.ndarray | None, right: np.ndarray) -> Assignment:
-    """Sharp or fuzzy, from the treatment (shape (n,), or None) and the side (shape (n,), boolean)."""
-    is_right = taken is None or np.array_equal(taken, right.astype(float))
-    is_left = taken is not None and np.array_equal(taken, (~right).astype(float))
-    label, sign = contrast(is_right, is_left)
-    if is_right or is_left:
-        return Assignment(label, sign, None, right if is_right else ~right)
-    assert taken is not None
-    return Assignment(label, sign, taken, taken)
-
-
-def contrast(is_right: bool, is_left: bool) -> tuple[str, float]:
-    """The contrast's name and the outcome's sign, where the treated are exactly one side, or neither (fuzzy)."""
-    if is_right:
-        return "right - left", 1.0
-    return ("left - right", -1.0) if is_left else ("1 - 0", 1.0)
 
 
 def diagnostics(fit: LocalFit) -> tuple[Diagnostic, ...]:

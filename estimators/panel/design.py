@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..bounds import ROUNDING
 from ..errors import Refusal
 from ..problem import Problem
 from ..result import DesignRow
@@ -77,15 +78,20 @@ def _fit_rows(problem: Problem) -> list[DesignRow]:
         return without("synthetic_control", FIT_METRICS, str(refusal))
     spread, level = float(np.std(before, ddof=1)), abs(float(before.mean()))
     told = f"pre-period RMSPE {rmspe:.4g} of {pool.treated} against"
+    rounding = ROUNDING * float(np.abs(before).max(initial=0.0))
     return [
-        _share("pre_rmspe_ratio", rmspe, spread, f"{told} a standard deviation of {spread:.4g}"),
-        _share("pre_rmspe_level", rmspe, level, f"{told} a mean level of {level:.4g}"),
+        _share("pre_rmspe_ratio", rmspe, spread, rounding, f"{told} a standard deviation of {spread:.4g}"),
+        _share("pre_rmspe_level", rmspe, level, rounding, f"{told} a mean level of {level:.4g}"),
     ]
 
 
-def _share(metric: str, rmspe: float, base: float, told: str) -> DesignRow:
-    value = rmspe / base if base > 0 else None
-    return DesignRow("synthetic_control", metric, "overall", value, told)
+def _share(metric: str, rmspe: float, base: float, rounding: float, told: str) -> DesignRow:
+    """The share, or no value where what it is of is rounding."""
+    if not base > rounding:
+        return DesignRow(
+            "synthetic_control", metric, "overall", None, f"{told}, which is zero: there is no share of it"
+        )
+    return DesignRow("synthetic_control", metric, "overall", rmspe / base, told)
 
 
 def without(estimator: str, metrics: tuple[str, ...], reason: str) -> list[DesignRow]:

@@ -21,9 +21,9 @@ class PlaceboTest:
     Attributes
     ----------
     ratio : float
-        Post over pre RMSPE of the treated unit; infinite where the pre-fit is perfect.
+        Post over pre RMSPE of the treated unit; infinite where the pre-fit is perfect: no number.
     rank : int
-        1 is the largest ratio; ties count against the treated unit.
+        1 is the largest ratio; ties, and placebos whose own pre-fit is perfect, count against the treated unit.
     count : int
         Placebos held against it.
     """
@@ -34,8 +34,18 @@ class PlaceboTest:
 
     @property
     def p_value(self) -> float | None:
-        """rank / (count + 1); None without placebos."""
-        return self.rank / (self.count + 1) if self.count else None
+        """rank / (count + 1); None without placebos, or without a ratio of the treated unit."""
+        return self.rank / (self.count + 1) if self.count and math.isfinite(self.ratio) else None
+
+    @property
+    def reason(self) -> str | None:
+        """Why there is no ratio, and so no p-value; None where there is one."""
+        if math.isfinite(self.ratio):
+            return None
+        return (
+            "no placebo p-value: the synthetic unit follows the treated one exactly before treatment, so the ratio of "
+            "RMSPE after to before divides by zero. Use more periods before treatment, or fewer donors"
+        )
 
 
 def placebo_sets(donors: int, treated: int, draws: int, seed: int) -> np.ndarray:

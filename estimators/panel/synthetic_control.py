@@ -119,7 +119,8 @@ def _permutes(recipe: Recipe, singly: bool, asked: str) -> bool:
 def _overall(estimand: str, pool: DonorPool, found: Found) -> Estimate:
     return Estimate(
         estimand, estimate=float(found.own.gap[pool.n_pre :].mean()), statistic=number(found.test.ratio),
-        p_value=found.test.p_value, variance_estimator="placebo_in_space", **pool.counts,
+        p_value=found.test.p_value, variance_estimator="placebo_in_space", status_reason=found.test.reason,
+        **pool.counts,
     )  # fmt: skip
 
 

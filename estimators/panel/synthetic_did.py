@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..bounds import ROUNDING
 from ..errors import Refusal
 from ..estimates import made
 from ..problem import Problem
@@ -59,7 +60,7 @@ def synthetic_did(problem: Problem, estimand: str) -> Result:
         raise Refusal(f"placebo_draws is {problem.own('placebo_draws')}", "Give 2 or more")
     pool = donor_pool(problem)
     block = Block(pool.y0.T, pool.each.T, pool.n_pre)
-    if not block.noise > 0:
+    if not block.noise > ROUNDING * float(np.abs(block.y0).max()):
         raise Refusal("no donor's outcome changes unlike the others' before treatment", "Read did or synthetic_control")
     method = problem.own("method")
     weights = weights_of(block, method, block.penalty)

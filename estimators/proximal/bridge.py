@@ -24,6 +24,8 @@ class Bridge:
         All of them, with the constant.
     r2 : float
         1 − Σ e² / Σ (y − ȳ)², which no rule keeps above zero.
+    weights : ndarray of shape (n,)
+        ω of β = Σ ω y over the rows, up to a constant.
     """
 
     effect: float
@@ -31,6 +33,7 @@ class Bridge:
     slopes: np.ndarray
     coefficients: int
     r2: float
+    weights: np.ndarray
 
 
 def linear_bridge(s: Proxies) -> Bridge:
@@ -46,13 +49,13 @@ def linear_bridge(s: Proxies) -> Bridge:
     theta = bread @ (m.T @ (a.T @ s.y))
     e = s.y - r @ theta
     c = s.k + r.shape[1]
+    row = a @ (m @ bread[0])
     if s.variance == "classical":
         variance = bread[0, 0] * float(e @ e) / (s.n - c)
     else:
-        row = a @ (m @ bread[0])
         variance = s.meat((row * e)[:, None], c)[0, 0]
     r2 = 1.0 - float(e @ e) / s.spread
-    return Bridge(float(theta[0]) / size, float(np.sqrt(variance)) / size, theta[1:], c, r2)
+    return Bridge(float(theta[0]) / size, float(np.sqrt(variance)) / size, theta[1:], c, r2, row)
 
 
 def overidentification(s: Proxies, bridge: Bridge) -> tuple[float, float] | None:

@@ -12,12 +12,17 @@ from ..linear import covariance, fit_ols
 from ..problem import Problem
 from ..result import Diagnostic, Estimate, Result, number
 from ..sample import counts, reference_df
+from ..soundness import OF_THE_ESTIMATE
+from ..weight_support import Behind
 from .bridge import Bridge, linear_bridge, overidentification
 from .quadratic import Learned, learned_bridge
 from .strength import LEVEL, WEAK, Directions, conditional_f, directions, partial_f, rank_with_treatment
 from .system import Proxies, columns, proxies
 
+MEND = "Use more rows in which treatment and proxies vary, or weights that one row does not hold"
 NAMES = {"classical": "classical", "robust": "HC1", "cluster": "cluster"}
+# A first stage that leaves nothing: t above 1e10 is rounding, as in `estimators.soundness`.
+EXACT = OF_THE_ESTIMATE**-2
 # A treatment that moves the outcome proxies in ways of its own refuses only where chance can hardly do it.
 SURELY = 0.001
 
@@ -64,7 +69,9 @@ def proximal(problem: Problem, estimand: str) -> Result:
     Refusal
         ``not_identified``: proxies that the covariates explain; exposure proxies that do not move the outcome proxies
         (F below 10); a rank below the number of proxies with ``proxies: all``; a treatment that moves outcome proxies
-        in a way that exposure proxies do not (p < 0.001). ``refused``: too few rows, one cluster, an empty arm.
+        in a way that exposure proxies do not (p < 0.001), or exposure proxies that give an outcome proxy exactly.
+        ``refused``: too few rows, one cluster, an empty arm; fewer than 30 effective rows behind the effect, or one
+        with over a tenth of the weight (ω of β = Σ ω y; `estimators.weight_support`).
 
     Notes
     -----
@@ -84,9 +91,13 @@ def proximal(problem: Problem, estimand: str) -> Result:
     rank, treatment = _usable(problem, whole, ways)
     system = whole.combined(ways.vectors[:, :rank])
     bridge = linear_bridge(system)
+    # Rows are held times the root of their weight, and so is ω.
+    behind = Behind.of("overall", bridge.weights * np.sqrt(problem.w))
+    if reason := behind.failing():
+        raise Refusal(f"in the outcome bridge {reason}", MEND)
     fields = counts(problem, binary=problem.kind == "binary")
     fields["contrast"] = "1 - 0" if problem.kind == "binary" else "per unit"
-    diagnostics = [*_strength(whole, ways, rank), *treatment, *_overidentified(system, bridge)]
+    diagnostics = [*_strength(whole, ways, rank), *treatment, *_overidentified(system, bridge), *behind.diagnostics()]
     beside = [_least_squares(problem, estimand, method, fields) for method in ("ols", "unadjusted")]
     if rank < whole.p <= whole.q:
         every = {**fields, "status_reason": _reading(whole, ways, whole.p)}
@@ -112,6 +123,12 @@ def _two_stage(s: Proxies, bridge: Bridge, estimand: str, term: str, fields: dic
 def _usable(problem: Problem, s: Proxies, ways: Directions) -> tuple[int, list[Diagnostic]]:
     """How many combinations of the outcome proxies are used; refuses where they cannot stand for the confounder."""
     study = problem.study
+    if ways.f[0] >= EXACT:
+        raise Refusal(
+            f"the exposure proxies ({', '.join(study.negative_control_exposures)}) give an outcome proxy exactly (F is "
+            "infinite to rounding): they measure it, and not what moves both",
+            "Name proxies of either kind that are measured apart", "not_identified",
+        )  # fmt: skip
     if not ways.f[0] >= WEAK:
         if np.isnan(ways.f[0]):
             reason = f"{s.groups} clusters are too few to tell whether {s.q} exposure proxies move the outcome proxies"

@@ -14,8 +14,10 @@ from ..learned import Target, predict
 from ..problem import Problem
 from ..result import CurvePoint, Diagnostic, Estimate, Result
 from ..sample import check_sample
+from ..weight_support import Behind, unsupported
 
 METHODS = ("ips", "snips", "dr", "switch_dr")
+MEND = "Log longer, or evaluate a policy nearer to the logged one"
 # Levels of the weights at which switch_dr may switch, and of the curve of their tail.
 SWITCHES = (0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
 TAIL = (0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 1.0)
@@ -87,7 +89,9 @@ def policy_value(problem: Problem, estimand: str) -> Result:
     Returns
     -------
     Result
-        In units of the outcome. Diagnostics: ``effective_sample_size`` of ρ, ``weight_mean`` (1 if the propensities are
+        In units of the outcome. Every row but ``logged`` is refused where ρ leaves fewer than 30 effective rows, or one
+        with over a tenth of the weight (`estimators.weight_support`). Diagnostics: ``effective_sample_size`` of ρ and
+        ``max_weight`` (the largest's share), ``weight_mean`` (1 if the propensities are
         right) and its distance from 1 in standard errors (``weight_mean_z``, held against 4), ``weight_max``,
         ``weight_tail_share`` (of the largest hundredth of the weights), ``switch``, ``actions``, ``never_followed``
         (rows whose action the policy never takes). Curve ``weight_tail``: quantiles of ρ.
@@ -116,6 +120,8 @@ def policy_value(problem: Problem, estimand: str) -> Result:
     order = ("overall", *(name for name in METHODS if name in values.parts), "logged", "gain")
     draws = _draws(problem, values, method, order) if problem.own("inference") == "bootstrap" else None
     rows = tuple(_row(problem, estimand, values, method, term, draws, fields) for term in order)
+    failing = Behind.of("overall", problem.w * log.rho).failing()
+    rows = unsupported(rows, [failing] if failing else [], MEND, ("logged",))
     return Result(rows, _diagnostics(problem, log, bound), _tail(log))
 
 
@@ -270,7 +276,7 @@ def _diagnostics(problem: Problem, log: Log, bound: float | None) -> tuple[Diagn
     z = (mean - 1) / spread if spread > 0 else None
     top = np.sort(rho)[::-1][: max(1, len(rho) // 100)]
     return (
-        Diagnostic("effective_sample_size", "overall", effective_sample_size(rho)),
+        *Behind.of("overall", rho).diagnostics(),
         Diagnostic("weight_mean", "overall", mean),
         Diagnostic("weight_mean_z", "overall", z, 4.0, None if z is None else abs(z) <= 4),
         Diagnostic("weight_max", "overall", float(log.rho.max())),

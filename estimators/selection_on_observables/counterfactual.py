@@ -151,6 +151,9 @@ def _agreement(problem: Problem, effects: np.ndarray) -> SensitivityRow:
 
 def agreement(effects: np.ndarray, outcome_sd: float) -> SensitivityRow:
     """The spread of the systems' effects relative to the outcome's, with its reading."""
+    if not outcome_sd > 0:
+        told = "agreement is not told: the outcome does not vary, so nothing is there to hold the spread against"
+        return SensitivityRow("counterfactual_agreement", "overall", None, told)
     relative = _spread(effects) / outcome_sd
     word = "high" if relative < HIGH else "moderate" if relative < MODERATE else "low"
     reading = f"{word} agreement: the three systems differ by {relative:.3f} of the outcome's standard deviation"

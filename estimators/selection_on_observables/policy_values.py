@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,7 +16,9 @@ from ..repeated import over_splits
 from ..result import CurvePoint, Diagnostic, Estimate, Result
 from ..sample import counts
 from ..study import Study
+from ..weight_support import Behind, unsupported
 
+MEND = "Narrow the population to units that either arm could have, or raise ope.clip"
 POLICIES = ("treat_none", "treat_all", "threshold")
 # Each term, its contrast, and its weights on the values of the policies.
 TERMS: tuple[tuple[str, str, tuple[float, float, float]], ...] = (
@@ -143,28 +146,51 @@ def result(
 ) -> Result:  # fmt: skip
     """Rows, diagnostics and curve from the estimates of `TERMS`; ``share`` is that which the threshold policy treats.
 
-    ``sizes``: effective sample size behind each policy.
+    ``sizes``: effective sample size behind each policy; where it is too small, rows of that policy are refused
+    (`estimators.weight_support`).
     """
     rows = tuple(
         made("policy_value", float(value), float(error), term=name, contrast=contrast, **fields)
         for (name, contrast, _), value, error in zip(TERMS, estimates, std_errors, strict=True)
     )
+    rows = tuple(_coinciding(row, share) for row in rows)
+    treated, untreated = fields["n_treated"], fields["n_units"] - fields["n_treated"]
+    units = dict(zip(POLICIES, (untreated, treated, min(treated, untreated)), strict=True))
+    behind = {name: Behind(name, units[name], sizes[name]) for name in POLICIES}
+    rows = tuple(_supported(row, weights, behind) for row, (_, _, weights) in zip(rows, TERMS, strict=True))
     shares = dict(zip(POLICIES, (0.0, 1.0, share), strict=True))
     notes = [Diagnostic("policy_threshold", "overall", cut)]
     notes += [Diagnostic("share_treated", name, treated) for name, treated in shares.items()]
-    notes += [Diagnostic("effective_sample_size", name, sizes[name]) for name in POLICIES]
+    notes += [row for name in POLICIES for row in behind[name].diagnostics()]
     if study.value_per_unit is not None and study.cost_per_unit is not None:
+        enough = {name: behind["treat_none"].failing() is None and behind[name].failing() is None for name in POLICIES}
         gains = {"treat_none": 0.0, "treat_all": float(estimates[4]), "threshold": float(estimates[0])}
         for name in POLICIES:
             net = study.value_per_unit * direction(study) * gains[name] - study.cost_per_unit * shares[name]
-            notes.append(Diagnostic("net_benefit", name, net))
+            notes.append(Diagnostic("net_benefit", name, net if enough[name] else None))
     return Result(rows, tuple(notes), _matrix(rows))
+
+
+def _coinciding(row: Estimate, share: float) -> Estimate:
+    """The row, without a standard error where the threshold policy treats all or nobody and is the policy beside it."""
+    same = {0.0: "threshold - treat_none", 1.0: "threshold - treat_all"}.get(share)
+    if row.contrast != same:
+        return row
+    told = f"the threshold policy treats {'everybody' if share else 'nobody'}, so both policies are the same one"
+    return dataclasses.replace(row, estimate=0.0, std_error=None, status_reason=told)
+
+
+def _supported(row: Estimate, weights: tuple[float, float, float], behind: Mapping[str, Behind]) -> Estimate:
+    """The row, refused where a policy that it is of stands on too few units."""
+    used = [behind[name].failing() for name, weight in zip(POLICIES, weights, strict=True) if weight]
+    (kept,) = unsupported((row,), [reason for reason in used if reason], MEND)
+    return kept
 
 
 def _matrix(rows: tuple[Estimate, ...]) -> tuple[CurvePoint, ...]:
     points = []
     for row in rows:
-        if " - " in row.contrast:
+        if " - " in row.contrast and row.status == "estimated":
             better, than = row.contrast.split(" - ")
             low, high = row.conf_low, row.conf_high
             assert row.estimate is not None

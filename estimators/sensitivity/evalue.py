@@ -12,6 +12,8 @@ from .words import plain
 
 POINTS = 41
 
+# A risk without treatment below this is rounding of none: a ratio to it is not a number.
+SMALLEST_RISK = 1e-10
 # An interval of risk differences can reach below zero risk; a risk ratio cannot.
 LEAST = 1e-12
 
@@ -66,9 +68,9 @@ def continuous_ratios(effect: Estimate, sd: float) -> RiskRatios | None:
 
 
 def binary_ratios(effect: Estimate, baseline: float) -> RiskRatios | None:
-    """RR = (p₀ + effect) / p₀ for a risk difference and the risk p₀ without treatment; None for impossible risks."""
+    """RR = (p₀ + effect) / p₀ for a risk difference and the risk p₀ without treatment; None for no such risks."""
     assert effect.estimate is not None
-    if not (0 < baseline < 1 and 0 < baseline + effect.estimate <= 1):
+    if not (SMALLEST_RISK < baseline < 1 and 0 < baseline + effect.estimate <= 1):
         return None
     near = nearest_end(effect)
     bound = None if near is None else max((baseline + near) / baseline, LEAST)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..bounds import ROUNDING
 from ..errors import Refusal
 from ..linear import LinearFit
 from ..result import CurvePoint, SensitivityRow
@@ -51,7 +52,10 @@ class Selection:
         cubic = nu**3 * self.own * (self.treatment - self.own)
         middle = nu**2 * self.own * shift * self.treatment
         top = nu * self.own * (self.gained + self.treatment * shift**2) + 2 * middle + cubic
-        bottom = self.left * (shift * self.treatment + nu * (self.treatment - self.own)) + middle + cubic
+        parts = (self.left * shift * self.treatment, self.left * nu * (self.treatment - self.own), middle, cubic)
+        bottom = sum(parts)
+        if not abs(bottom) > ROUNDING * max(map(abs, parts)):
+            return None  # 0 / 0 where neither the coefficient nor the treatment moves with the covariates
         with np.errstate(all="ignore"):
             found = float(np.float64(top) / np.float64(bottom))
         return found if np.isfinite(found) else None

@@ -46,7 +46,11 @@ def ipw(problem: Streamed, estimand: str) -> Result:
     _check_weights(hajek, estimand)
     stacked, clustered = problem.own("variance") == "stacked", problem.study.cluster is not None
     estimate, c = hajek.effect(estimand, stacked)
-    std_error = spread(problem, found, estimand).std_error() if clustered else float(np.sqrt(c @ hajek.products @ c))
+    std_error = (
+        spread(problem, found, estimand).std_error()
+        if clustered
+        else float(np.sqrt(max(float(c @ hajek.products @ c), 0.0)))
+    )
     diagnostics = weight_diagnostics(hajek.total(estimand), hajek.square(estimand), hajek.most(estimand))
     kept = hajek.plain[:, 0]
     row = made(

@@ -39,6 +39,11 @@ class Pinned:
         return self.connection.sql
 
 
+def position(name: str, turned: bool) -> str:
+    """SQL of the running variable as a number; of −x (never a negative zero) where ``turned``."""
+    return f"(0.0::double - {quoted(name)}::double)" if turned else f"{quoted(name)}::double"
+
+
 @dataclass(frozen=True)
 class Side:
     """Rows of one side: how many, least and largest value, and about how many distinct ones (HyperLogLog)."""
@@ -73,6 +78,8 @@ class Running:
         Of all rows; n − 1 below.
     keep : tuple of str
         Raw columns that sorted rows carry.
+    turned : bool
+        Whether it is −x, where rows at the cutoff lie left; ``cutoff`` is then −c.
     """
 
     source: Source
@@ -83,11 +90,12 @@ class Running:
     mean: float
     sd: float
     keep: tuple[str, ...] = ()
+    turned: bool = False
 
     @classmethod
-    def of(cls, source: Source, name: str, cutoff: float, keep: Iterable[str] = ()) -> Running:
-        """Counts and moments, in one scan."""
-        x, c = f"{quoted(name)}::double", real(cutoff)
+    def of(cls, source: Source, name: str, cutoff: float, keep: Iterable[str] = (), turned: bool = False) -> Running:
+        """Counts and moments, in one scan; ``cutoff`` is that of −x where ``turned``."""
+        x, c = position(name, turned), real(cutoff)
         asked = []
         for side in (f"{x} < {c}", f"{x} >= {c}"):
             wanted = ("count(*)", f"min({x})", f"max({x})", f"approx_count_distinct({x})")
@@ -98,12 +106,12 @@ class Running:
             for rows, low, high, distinct in (found[:4], found[4:8])
         )
         columns = tuple(dict.fromkeys([name, *keep]))
-        return cls(source, name, cutoff, left, right, found[8] or 0.0, found[9] or 0.0, columns)
+        return cls(source, name, cutoff, left, right, found[8] or 0.0, found[9] or 0.0, columns, turned)
 
     @property
     def x(self) -> Column:
-        """The column as a number."""
-        return Column("x", f"{quoted(self.name)}::double")
+        """The column as a number, turned or not."""
+        return Column("x", position(self.name, self.turned))
 
     @property
     def rows(self) -> int:
@@ -146,7 +154,7 @@ class Running:
     def within(self, bandwidth: float) -> Running:
         """The rows at most so far from the cutoff."""
         near = f"abs({self.x.sql} - {real(self.cutoff)}) <= {real(bandwidth)}"
-        return Running.of(self.source.kept(near), self.name, self.cutoff, self.keep)
+        return Running.of(self.source.kept(near), self.name, self.cutoff, self.keep, self.turned)
 
     def between(self, low: float, high: float) -> str:
         """SQL of a range that is a little wider than asked; the exact weights are zero outside."""
@@ -170,7 +178,8 @@ class Running:
         """
         connection = self.source.connection.cursor()
         names = [quoted(name) for name in self.keep if name != self.name]
-        select = ", ".join([f"{self.x.sql} as {quoted(self.name)}", *names])
+        # The table's column is the raw one, which `x` turns where it is read.
+        select = ", ".join([f"{quoted(self.name)}::double as {quoted(self.name)}", *names])
         order = f" order by {self.x.sql}"
         connection.execute(f"create temporary table cqox_sorted_rows as {self.source.sql(select)}{order}")
         return Source(Pinned(connection), "cqox_sorted_rows")

@@ -17,9 +17,11 @@ from ..nuisance import BinaryFit, fit_binary
 from ..problem import Problem
 from ..result import Diagnostic, Result
 from ..terms import Matrix
+from ..weight_support import MOST_IMBALANCE, MOST_OUTSIDE, Behind, unsupported
 from .weights import Tilt, entropy_tilt, inverse_odds
 
 LEAST_ARM = 5
+MEND = "Narrow the target to people like those of the study, or adjust for fewer covariates"
 METHODS = ("augmented", "iosw", "g_transport", "entropy")
 
 
@@ -112,6 +114,10 @@ def transportability(problem: Problem, estimand: str) -> Result:
     and ``covariate_shift_weighted`` (after iosw, held against 0.1), ``effective_sample_size`` and ``max_weight`` (share
     of the sum) by arm, ``share_outside_support``: target units that look less like the study than 99 of 100 in it.
 
+    Every row but ``population=study`` is refused, with its diagnostics told, where an arm has too few effective units
+    or one with too much of the weight, a weighted difference exceeds 0.25, or over a fifth of the target lies outside
+    the support (`estimators.weight_support`).
+
     Raises
     ------
     Refusal
@@ -145,8 +151,11 @@ def transportability(problem: Problem, estimand: str) -> Result:
         made(estimand, own.estimate, standard_error(own.psi, problem.cluster), term="population=study", **fields)
     )
     first = rows[0]
-    overall = made(estimand, float(first.estimate or 0.0), float(first.std_error or 0.0), **fields)
-    return Result((overall, *rows), _diagnostics(arms, odds))
+    assert first.estimate is not None
+    assert first.std_error is not None
+    overall = made(estimand, first.estimate, first.std_error, **fields)
+    told = _diagnostics(arms, odds)
+    return Result(unsupported((overall, *rows), _reasons(arms, odds, told), MEND, ("population=study",)), told)
 
 
 def _or_none(way: Callable[[], Carried]) -> Carried | None:
@@ -251,14 +260,29 @@ def _diagnostics(arms: Arms, odds: Tilt) -> tuple[Diagnostic, ...]:
     rows = [Diagnostic("covariate_shift", name, float(v)) for name, v in zip(arms.x.names, raw, strict=True)]
     rows += balance_diagnostics("covariate_shift_weighted", arms.x.names, after)
     for arm, subject in ((1, "treated"), (0, "control")):
-        share = _share(arms, odds, arm)
-        rows.append(Diagnostic("effective_sample_size", subject, 1 / float(share @ share)))
-        rows.append(Diagnostic("max_weight", subject, float(share.max())))
+        rows += Behind.of(subject, _share(arms, odds, arm)).diagnostics()
     # The odds are monotone in how little a person looks like the study; those of the target come from the same index.
     fit = fit_binary(arms.s, arms.x.values, arms.x.names, "logit", arms.w)
     bound = np.quantile(fit.eta[arms.s == 1], 0.01)
-    rows.append(Diagnostic("share_outside_support", "target", float(np.mean(fit.eta[arms.s == 0] < bound))))
+    outside = float(np.average(fit.eta[arms.s == 0] < bound, weights=arms.w[arms.s == 0]))
+    rows.append(Diagnostic("share_outside_support", "target", outside, MOST_OUTSIDE, outside <= MOST_OUTSIDE))
     return tuple(rows)
+
+
+def _reasons(arms: Arms, odds: Tilt, told: tuple[Diagnostic, ...]) -> list[str]:
+    """Why the study cannot speak for the target; empty where it can."""
+    out = [Behind.of(name, _share(arms, odds, arm)).failing() for arm, name in ((1, "treated"), (0, "control"))]
+    shift = [d for d in told if d.metric == "covariate_shift_weighted"]
+    apart = {d.subject: np.inf if d.value is None else abs(d.value) for d in shift}
+    worst = max(apart, key=lambda name: apart[name], default=None)
+    if worst is not None and not apart[worst] <= MOST_IMBALANCE:
+        size = f"{apart[worst]:.2f} standard deviations" if np.isfinite(apart[worst]) else "more than weights can mend"
+        count = sum(not value <= MOST_IMBALANCE for value in apart.values())
+        out.append(f"after weighting '{worst}' still differs by {size} ({count} of {len(apart)} by more than 0.25)")
+    (outside,) = (d.value for d in told if d.metric == "share_outside_support")
+    if outside is None or not outside <= MOST_OUTSIDE:
+        out.append(f"{outside:.0%} of the target look less like the study than 99 of 100 in it")
+    return [reason for reason in out if reason]
 
 
 def _shift(arms: Arms, target: np.ndarray, study: np.ndarray) -> np.ndarray:

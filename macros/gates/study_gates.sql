@@ -140,10 +140,10 @@
             ranked.subject,
             ranked.estimand,
             ranked.estimator,
-            ranked.value,
+            {{ cqox.bounded('ranked.value') }} as value,
             ranked.threshold,
-            -- closed on NULL: what could not be computed has not passed
-            coalesce(ranked.is_passing, false) as is_passing,
+            -- closed on NULL, NaN and infinity (both are above every threshold): what is no number has not passed
+            coalesce(ranked.is_passing and (ranked.value is null or abs(ranked.value) <= 1e150), false) as is_passing,
             -- a gate without a policy line blocks
             coalesce(ranked.blocks, true) as blocks,
             coalesce(ranked.severity, 'warn') as severity,

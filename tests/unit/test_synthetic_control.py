@@ -157,7 +157,8 @@ def test_a_perfect_pre_fit_is_no_number_and_ties_count_against_the_treated():
     result = _run(_table([[1, 2, 3, 9], [1, 2, 3, 4], [1, 2, 3, 5], [1, 2, 3, 7]], 4))
     found = _metrics(result)
     assert found["post_pre_rmspe_ratio", "overall"] is None
-    assert (found["placebo_rank", "overall"], overall(result).p_value) == (4, 1.0)
+    assert (found["placebo_rank", "overall"], overall(result).p_value) == (4, None)
+    assert "divides by zero" in overall(result).status_reason
 
 
 def test_paths():

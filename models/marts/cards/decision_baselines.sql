@@ -58,6 +58,7 @@ curves_of_primary as (
     select
         primary_rows.study,
         primary_rows.estimate,
+        primary_rows.contrast,
         curves.curve,
         curves.series,
         curves.x,
@@ -72,22 +73,50 @@ curves_of_primary as (
 
 ),
 
--- the left limit at the cutoff stands for no treatment only where the jump is the estimate (not where it is fuzzy)
+-- the two lines meet at the cutoff
+cutoffs as (
+
+    select
+        study,
+        max(x) as cutoff
+    from curves_of_primary
+    where
+        curve = 'rd_fit'
+        and series = 'left'
+    group by study
+
+),
+
+limits as (
+
+    select
+        curves_of_primary.study,
+        max(curves_of_primary.estimate) as estimate,
+        max(case when curves_of_primary.contrast = 'left - right' then -1 else 1 end) as direction,
+        max(case when curves_of_primary.series = 'left' then curves_of_primary.y end) as below,
+        max(case when curves_of_primary.series = 'right' then curves_of_primary.y end) as above
+    from curves_of_primary
+    inner join cutoffs
+        on
+            curves_of_primary.study = cutoffs.study
+            and curves_of_primary.x = cutoffs.cutoff
+    where curves_of_primary.curve = 'rd_fit'
+    group by curves_of_primary.study
+
+),
+
+-- the untreated side's limit stands for no treatment only where the jump is the estimate (not where it is fuzzy)
 by_cutoff as (
 
     select
         study,
-        max(case when series = 'left' then y end) as baseline,
-        'mean just below the cutoff' as baseline_reading
-    from curves_of_primary
-    where
-        curve = 'rd_fit'
-        and x = 0
-    group by study
-    having
-        abs(
-            max(case when series = 'right' then y end) - max(case when series = 'left' then y end) - max(estimate)
-        ) <= 1e-6 * abs(max(estimate))
+        case when direction = 1 then below else above end as baseline,
+        case
+            when direction = 1 then 'mean just below the cutoff'
+            else 'mean just above the cutoff'
+        end as baseline_reading
+    from limits
+    where abs(direction * (above - below) - estimate) <= 1e-6 * abs(estimate)
 
 ),
 

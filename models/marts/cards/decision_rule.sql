@@ -1,6 +1,6 @@
 -- The rule, read from top to bottom. Everything is turned so that more is better: for a study that wants less, the
 -- effect and its interval change sign, and minimum_effect stays a positive size in the desired direction.
---   cannot_answer  the primary estimate is refused or failed
+--   cannot_answer  the primary estimate is refused or failed, or has a standard error of zero, which decides nothing
 --   ship           the whole interval is at or beyond minimum_effect
 --   do_not_ship    the whole interval is short of it
 --   extend         the interval holds it
@@ -44,7 +44,7 @@ decided as (
     select
         *,
         case
-            when status <> 'estimated' or estimate is null then 'cannot_answer'
+            when status <> 'estimated' or estimate is null or std_error <= 0 then 'cannot_answer'
             when conf_low is not null and gain_low >= minimum_effect then 'ship'
             when conf_low is not null and gain_high < minimum_effect then 'do_not_ship'
             when conf_low is not null then 'extend'
@@ -53,7 +53,7 @@ decided as (
             else 'extend'
         end as decision_of_effect,
         case
-            when status <> 'estimated' or estimate is null then 'no_estimate'
+            when status <> 'estimated' or estimate is null or std_error <= 0 then 'no_estimate'
             when conf_low is null and p_value <= {{ var('placebo_alpha') }} then 'stands_out'
             when conf_low is null then 'too_imprecise'
             when gain_low > 0 then 'gain'
