@@ -24,10 +24,11 @@ def panel_design(problem: Problem) -> list[DesignRow]:
 
     ``pre_trends_p`` is the joint test that every ATT(g, t) before treatment is zero (`pretrends.pre_trends`), by the
     options of ``did``; two-way fixed effects stand and fall with the same trends, and a study without a cohort has
-    those of when its treatment starts (`starts.with_cohort`). ``pre_trends_power`` is the test's power at 5 % against a differential trend of the declared minimum effect a period, ``pre_trends_detectable`` the
-    trend that it rejects with 80 % power. ``pre_rmspe_ratio`` and
-    ``pre_rmspe_level`` are the synthetic control's pre-period RMSPE over the standard deviation (n − 1) and over the
-    absolute mean of the treated unit's outcome before treatment. A value of None has the reason beside it.
+    those of when its treatment starts (`starts.with_cohort`). ``pre_trends_power`` is the test's power at 5 % against
+    a differential trend of the declared minimum effect a period, ``pre_trends_detectable`` the trend that it rejects
+    with 80 % power. ``pre_rmspe_ratio`` and ``pre_rmspe_level`` are the synthetic control's pre-period RMSPE over the
+    standard deviation (n − 1) and over the absolute mean of the treated unit's outcome before treatment. A value of
+    None has the reason beside it.
     """
     if problem.study.design == "synthetic_control":
         return _fit_rows(problem.for_run("synthetic_control", "default"))
@@ -63,8 +64,8 @@ def _rows_of(estimator: str, test: PreTrends) -> list[DesignRow]:
     return [
         DesignRow(estimator, "pre_trends_p", "overall", test.p_value,
                   f"parallel trends before treatment are {verdict}: W = {test.statistic:.4g} of "
-                  f"{test.degrees_of_freedom} effects, against {test.reference}: p = {test.p_value:.3g}; a differential "
-                  f"trend of {test.detectable:.3g} a period would be noticed with 80 % power"),
+                  f"{test.degrees_of_freedom} effects, against {test.reference}: p = {test.p_value:.3g}; a "
+                  f"differential trend of {test.detectable:.3g} a period would be noticed with 80 % power"),
         _power_row(estimator, test),
         DesignRow(estimator, "pre_trends_detectable", "overall", test.detectable,
                   "the smallest differential trend a period that the test rejects with 80 % power"),

@@ -101,14 +101,19 @@ def _without_past(steps: np.ndarray, untreated: np.ndarray) -> tuple[np.ndarray,
         past = [i for i in range(j) if untreated[among, i].all()][-(int(among.sum()) // UNITS_A_LAG) :]
         past = past if among.sum() >= UNITS_A_LAG else []
         if past:
-            phi = np.linalg.lstsq(steps[np.ix_(among, past)], steps[among, j], rcond=1e-10)[0]
-            values[among, j] -= steps[np.ix_(among, past)] @ phi
+            earlier = steps[among][:, past]
+            phi = np.linalg.lstsq(earlier, steps[among, j], rcond=1e-10)[0]
+            values[among, j] -= earlier @ phi
             slope[j] = 1.0 - phi.sum()
     return values, slope
 
 
 def _by_cluster(made: Innovations, cluster: np.ndarray) -> Innovations:
-    """Clusters for units, in the order of their means: means of z, sums of c."""
+    """Clusters for units, in the order of their means: means of z over h, sums of c times h.
+
+    h² ∝ τ² + ω² / n_c is what makes means of clusters of unlike sizes alike: ω² is the variance of z within clusters
+    and τ² what theirs differ by more (the moments of a one-way layout, over all steps, each of variance one).
+    """
     code = np.unique(cluster, return_inverse=True)[1]
     size = np.bincount(code)
     values, untreated = np.zeros((len(size), made.values.shape[1])), np.zeros((len(size), made.values.shape[1]))
@@ -119,7 +124,24 @@ def _by_cluster(made: Innovations, cluster: np.ndarray) -> Innovations:
     np.add.at(weights, code, made.weights.T)
     arm = np.zeros(len(size), dtype=np.int64)
     arm[code] = made.arm
+    h = _unlike(made, values, code, size)
     order = np.lexsort((size, *values.T, arm))
     return Innovations(
-        values[order], untreated[order] > 0, arm[order], weights[order].T, made.step, made.slope, made.spread
+        (values / h[:, None])[order], untreated[order] > 0, arm[order], (weights * h[:, None])[order].T, made.step,
+        made.slope, made.spread,
     )  # fmt: skip
+
+
+def _unlike(made: Innovations, means: np.ndarray, code: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """h: shape (clusters,)."""
+    variance = np.array([made.values[made.untreated[:, j], j].var() for j in range(made.values.shape[1])])
+    unit = np.where(variance > 0, variance, 1.0)
+    within = np.where(made.untreated, (made.values - means[code]) ** 2, 0.0) / unit
+    first = np.unique(code, return_index=True)[1]
+    seen = made.untreated[first]
+    freedom = float(((size - 1)[:, None] * seen).sum())
+    omega = float(within.sum()) / freedom if freedom > 0 else 0.0
+    between = float((np.where(seen, means**2, 0.0) / unit).sum() / seen.sum())
+    inverse = float(((1 / size)[:, None] * seen).sum() / seen.sum())
+    h = max(between - omega * inverse, 0.0) + omega / size
+    return np.sqrt(h / h.mean()) if h.min() > 0 else np.ones(len(size))

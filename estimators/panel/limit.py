@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ..inference import joint_wald
 from ..laws import chi2_quantile, chi2_tail
 from .att_gt import Comparison
 
@@ -84,6 +85,41 @@ def wald_draws(
     if clustered:
         v *= total / (total - 1)
     return np.asarray((b * (np.linalg.pinv(v, hermitian=True) @ b[:, :, None])[:, :, 0]).sum(axis=1))
+
+
+def clustered_draws(
+    found: Sequence[Comparison], cohorts: Sequence[float], counts: np.ndarray, seed: int, draws: int
+) -> np.ndarray:
+    """`wald_draws` where clusters hold units of several cohorts: covariances are those of sums over these clusters.
+
+    Parameters
+    ----------
+    found : sequence of K Comparison
+    cohorts : sequence of C float
+    counts : ndarray of shape (G, C)
+        Units of each cohort in each cluster.
+    seed, draws : int
+
+    Returns
+    -------
+    ndarray of shape (draws,)
+    """
+    rng = np.random.default_rng(seed)
+    sizes = dict(zip(cohorts, counts.sum(axis=0).tolist(), strict=True))
+    places = sorted({one.at for one in found})
+    step = np.array([places.index(one.at) for one in found])
+    share = np.array([[_share(one, g, sizes) for g in cohorts] for one in found]) / counts.sum(axis=0)
+    root, total = np.sqrt(counts)[:, :, None], counts.sum(axis=0)[:, None]
+    out = np.empty(draws)
+    for d in range(draws):
+        sums = rng.standard_normal((*counts.shape, len(places))) * root
+        mean = sums.sum(axis=0) / total
+        left = sums - counts[:, :, None] * mean
+        b = np.einsum("kc,ck->k", share * counts.sum(axis=0), mean[:, step])
+        psi = np.einsum("kc,gck->gk", share, left[:, :, step])
+        v = psi.T @ psi * len(counts) / (len(counts) - 1)
+        out[d] = joint_wald(b, v).statistic
+    return out
 
 
 def _share(one: Comparison, cohort: float, sizes: Mapping[float, int]) -> float:

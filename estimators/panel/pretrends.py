@@ -22,7 +22,7 @@ from ..laws import (
 )
 from .att_gt import Comparison, GroupTime, comparisons
 from .innovations import innovations
-from .limit import limit_size, wald_draws
+from .limit import clustered_draws, limit_size, wald_draws
 from .randomisation import arrangements, randomised
 from .sample import Compared, Sample
 
@@ -71,13 +71,14 @@ class PreTrends:
 
 @dataclass(frozen=True)
 class Setting:
-    """How a run of `did` compares, the study's seed, and the step a period whose power is told."""
+    """How a run of `did` compares, the study's seed, the step a period whose power is told, and random draws."""
 
     control_group: str
     method: str
     link: str
     seed: int
     step: float
+    draws: int = DRAWS
 
 
 @dataclass(frozen=True)
@@ -94,12 +95,15 @@ class Arms:
         Clusters with units of several cohorts; they cannot be exchanged.
     numbers : int
         Units times periods times one and the covariates.
+    counts : ndarray of shape (G, C), or None
+        Units of each cohort in each cluster; None but where clusters cut, and there are at most 2,000.
     """
 
     sizes: Mapping[float, int]
     noun: str
     n_cutting: int
     numbers: int
+    counts: np.ndarray | None = None
 
     @property
     def can_move(self) -> bool:
@@ -113,10 +117,19 @@ class Arms:
         numbers = sample.y.size * (1 + sample.x.shape[2])
         if sample.cluster is None:
             return cls(sample.sizes, "units", 0, numbers)
-        pairs = np.unique(np.column_stack([sample.cluster, sample.cohort]), axis=0)
-        values, counts = np.unique(pairs[:, 1], return_counts=True)
-        cutting = len(pairs) - len(np.unique(pairs[:, 0]))
-        return cls({float(g): int(c) for g, c in zip(values, counts, strict=True)}, "clusters", cutting, numbers)
+        table = np.zeros((int(sample.cluster.max()) + 1, len(sample.sizes)), dtype=np.int64)
+        np.add.at(table, (sample.cluster, np.unique(sample.cohort, return_inverse=True)[1]), 1)
+        return cls.of_clusters(list(sample.sizes), table, numbers)
+
+    @classmethod
+    def of_clusters(cls, cohorts: Sequence[float], table: np.ndarray, numbers: int) -> Arms:
+        """Of the units of each cohort in each cluster: shape (G, C)."""
+        has = table > 0
+        sizes = dict(zip(cohorts, has.sum(axis=0).tolist(), strict=True))
+        cutting = int((has.sum(axis=1) > 1).sum())
+        # In the order of their contents, so that nothing hangs on the order of rows.
+        counts = table[np.lexsort(table.T)] if cutting and len(table) <= MOST_RANDOMISED else None
+        return cls(sizes, "clusters", cutting, numbers, counts)
 
 
 def setting_of(problem: Problem | Streamed) -> Setting:
@@ -156,13 +169,13 @@ def pre_trends(
     W is asymptotically χ² with as many degrees of freedom as effects vary, but with few units an effect it is far
     larger: 18 effects of 48 units reject true parallel trends nearly always. So, in this order:
 
-    - clusters that hold units of several cohorts: Hotelling's F with (clusters − 1) degrees of freedom of V;
     - where a W of cohorts of these sizes with normal outcomes would exceed the χ² bar in at most 6 of 100 studies
       (`limit.limit_size`): the χ²;
-    - up to 2,000 units (clusters): randomisation of the innovations of the steps over cohorts
+    - up to 2,000 units (clusters that hold one cohort each): randomisation of the innovations of the steps over cohorts
       (`randomisation.randomised`), with its own studentised statistic, 999 draws, the study's seed;
-    - beyond: W against 999 draws of W for normal outcomes in cohorts of these sizes (`limit.wald_draws`), whose law
-      hangs on the sizes alone; above 200 effects Hotelling's F with the smallest cohort's degrees of freedom.
+    - else: W against 999 draws of W for normal outcomes in cohorts of these sizes (`limit.wald_draws`; where clusters
+      hold several cohorts `limit.clustered_draws`), whose law hangs on the sizes alone; above 200 effects Hotelling's
+      F with the smallest cohort's degrees of freedom.
 
     With a varying base period each pre-period ATT is one step of the trend, so a linear trend of ``step`` a period
     makes all of them ``step`` (Roth 2022 gives the reason to look). For W the power is that of the noncentral law with
@@ -194,11 +207,13 @@ def pre_trends(
     if not pre.cells:
         return None
     vcov, step = compared.covariance(pre.psi), setting.step
-    if arms.n_cutting:
-        assert compared.n_clusters is not None
-        told = f"{arms.n_cutting} of {compared.n_clusters} clusters hold several cohorts"
-        return _hotelling(pre.att, vcov, step, compared.n_clusters - 1, told, "clusters")
-    if limit_size(found, arms.sizes, LEVEL) <= LIMIT_SIZE:
+    if arms.n_cutting and (compared.n_clusters or 0) <= len(found):
+        reason = (
+            f"parallel trends cannot be tested with {compared.n_clusters} clusters: there are {len(found)} effects "
+        )
+        reason += "before treatment, and clusters that hold several cohorts cannot be drawn anew"
+        raise Refusal(reason, "Use longer periods, or cluster lower", "not_identified")
+    if arms.counts is None and limit_size(found, arms.sizes, LEVEL) <= LIMIT_SIZE:
         return _limit(pre.att, vcov, step)
     if arms.can_move:
         assert sample is not None
@@ -207,7 +222,10 @@ def pre_trends(
     if len(found) > MOST_DRAWN:
         told = f"the smallest cohort has {smallest} {arms.noun}"
         return _hotelling(pre.att, vcov, step, smallest - 1, told, arms.noun)
-    drawn = wald_draws(found, arms.sizes, setting.seed, DRAWS, arms.noun == "clusters")
+    if arms.counts is None:
+        drawn = wald_draws(found, arms.sizes, setting.seed, setting.draws, arms.noun == "clusters")
+    else:
+        drawn = clustered_draws(found, list(arms.sizes), arms.counts, setting.seed, setting.draws)
     return _against(pre.att, vcov, step, drawn, smallest, arms.noun)
 
 
@@ -276,10 +294,10 @@ def _randomised(sample: Sample, setting: Setting, arms: Arms, found: Sequence[Co
         reason = f"parallel trends cannot be tested with {sum(arms.sizes.values())} {arms.noun}: cohorts of {sizes}"
         reason += f" {arms.noun} can be drawn in {ways:.0f} ways, so that no p-value lies below {1 / ways:.2g}"
         raise Refusal(reason, f"Add {arms.noun}, or cluster lower", "not_identified")
-    test = randomised(given, setting.seed, DRAWS, LEVEL)
+    test = randomised(given, setting.seed, setting.draws, LEVEL)
     if test is None:
         return None
-    reference = f"{DRAWS} random draws of {arms.noun} into cohorts of the same sizes"
+    reference = f"{setting.draws} random draws of {arms.noun} into cohorts of the same sizes"
     power = LEVEL if setting.step == 0 else max(test.power(setting.step), LEVEL)
     return PreTrends(
         test.statistic, len(given.step), test.p_value, power, setting.step, test.detectable(POWER), reference

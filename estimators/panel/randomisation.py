@@ -114,7 +114,7 @@ def randomised(given: Innovations, seed: int, draws: int, level: float) -> Rando
     drawn = quadratic[0]
     p_value = (1 + int((drawn >= observed * (1 - ROUNDING)).sum())) / (draws + 1)
     # p ≤ level where fewer than level (B + 1) draws are as large.
-    place = draws - int(math.floor(level * (draws + 1) + ROUNDING))
+    place = draws - math.floor(level * (draws + 1) + ROUNDING)
     return Randomised(observed, p_value, quadratic, float(np.sort(drawn)[max(place, 0)]))
 
 
@@ -167,7 +167,7 @@ class _Form:
         rows = [np.flatnonzero(given.arm == g) for g in np.unique(given.arm)]
         rows = [own for own in rows if given.untreated[own].any()]
         products = [given.weights[:, own] @ given.weights[:, own].T for own in rows]
-        return cls(given, 1e-12 * total, rows, products, [given.untreated[own].any(axis=0) for own in rows])
+        return cls(given, 1e-12 * total, rows, products, [np.asarray(given.untreated[own].any(axis=0)) for own in rows])
 
     def effects(self, z: np.ndarray) -> np.ndarray:
         """b: shape (B, K)."""

@@ -20,7 +20,9 @@ def panel_design(problem: Streamed) -> list[DesignRow]:
         reason = f"synthetic_control holds its rows in memory, and {problem.n} are more than the row_budget"
         return without("synthetic_control", FIT_METRICS, f"{reason}. Raise row_budget, or narrow the units")
     if problem.study.cohort is None:
-        reason = f"parallel trends are tested by cohort, and none is declared; {problem.n} rows are more than row_budget"
+        reason = (
+            f"parallel trends are tested by cohort, and none is declared; {problem.n} rows are more than row_budget"
+        )
         return without_trends(f"{reason}. Declare the role 'cohort', or raise row_budget")
     run = problem.for_run("did", "default")
     try:

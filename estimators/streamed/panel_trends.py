@@ -14,7 +14,7 @@ from .problem import Streamed
 
 
 def streamed_test(problem: Streamed, effects: GroupTime, compared: Influence) -> PreTrends | None:
-    """`panel.pretrends.pre_trends`: paths of up to 16 MiB are read in one pass where it exchanges them."""
+    """`panel.pretrends.pre_trends`, with a number a cluster and cohort in memory: paths of up to 16 MiB are read in one pass where it exchanges them."""
     setting, arms = setting_of(problem), _arms(problem, compared)
     # The cohorts that have effects, so that the same comparisons are named as those that were made.
     treated = tuple(sorted({cell.cohort for cell in effects.cells}))
@@ -37,10 +37,13 @@ def _arms(problem: Streamed, compared: Influence) -> Arms:
         f"select any_value(k) as k, any_value(g) as g from ({rows}) group by unit "
         f"having count(*) = {len(compared.periods)} and any_value(g) > {float(compared.periods[0])!r}"
     )
-    counted = problem.source.rows(f"select g, count(distinct k) from ({units}) group by g order by g")
-    sizes = {float(g): int(n) for g, n in counted}
-    assert compared.n_clusters is not None
-    return Arms(sizes, "clusters", sum(sizes.values()) - compared.n_clusters, numbers)
+    counted = problem.source.rows(f"select k, g, count(*) from ({units}) group by k, g")
+    clusters = {label: i for i, label in enumerate(dict.fromkeys(row[0] for row in counted))}
+    places = {g: j for j, g in enumerate(compared.sizes)}
+    table = np.zeros((len(clusters), len(places)), dtype=np.int64)
+    for label, g, n in counted:
+        table[clusters[label], places[float(g)]] = n
+    return Arms.of_clusters(list(places), table, numbers)
 
 
 def _sample(problem: Streamed, compared: Influence, treated: tuple[float, ...]) -> Sample:
