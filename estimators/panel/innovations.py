@@ -51,7 +51,7 @@ def innovations(sample: Sample, found: Sequence[Comparison], method: str, link: 
 
     e_j is the step of the outcome less its least squares fit on the covariates of the base period, φ the least squares
     coefficients of earlier steps (a fifth as many as units at most), both pooled over U_j as if trends were parallel.
-    Units come in the order of their paths, so that nothing hangs on the order of rows; with clusters a row is the mean
+    Units come in the order of their paths before treatment, so that nothing hangs on the order of rows; with clusters a row is the mean
     of a cluster's units.
 
     Parameters
@@ -62,7 +62,9 @@ def innovations(sample: Sample, found: Sequence[Comparison], method: str, link: 
     method, link
         See `two_period.effect_weights`.
     """
-    order = np.lexsort((*sample.x.reshape(sample.n, -1).T, *sample.y.T, sample.cohort))
+    before = sample.periods < sample.cohort[:, None]
+    path, known = np.where(before, sample.y, 0.0), np.where(before[:, :, None], sample.x, 0.0)
+    order = np.lexsort((*known.reshape(sample.n, -1).T, *path.T, sample.cohort))
     y, x, cohort = sample.y[order], sample.x[order], sample.cohort[order]
     places = sorted({one.at for one in found})
     columns = {at: j for j, at in enumerate(places)}

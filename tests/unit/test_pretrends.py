@@ -23,7 +23,7 @@ from estimators.panel.two_period import effect, effect_weights
 SHOWN = {case.name: case for case in cases()}
 
 
-def tested(sample, **more):
+def outcome_of(sample, **more):
     setting = Setting(
         **{"control_group": "never_treated", "method": "dr", "link": "logit", "seed": 1, "step": 0.3, **more}
     )
@@ -62,7 +62,7 @@ def test_power_is_that_of_a_trend_of_the_step():
     """Averaged over draws of noise, the stated power is how often a trend of that size is rejected."""
     told = []
     for d in range(30):
-        told.append(tested(drawn(SHOWN["normal: 30 never, 13"], np.random.default_rng(d)), step=0.2).power)
+        told.append(outcome_of(drawn(SHOWN["normal: 30 never, 13"], np.random.default_rng(d)), step=0.2).power)
     found = rejected(dataclasses.replace(SHOWN["normal: 30 never, 13"], violation=0.2), 150)[1]
     assert np.mean(told) == pytest.approx(found, abs=0.15)
     assert 0.3 < np.mean(told) < 0.9
@@ -70,9 +70,9 @@ def test_power_is_that_of_a_trend_of_the_step():
 
 def test_detectable_has_80_percent_power():
     sample = drawn(SHOWN["normal: 29 never, 13/4/2"], np.random.default_rng(0))
-    test = tested(sample)
-    assert tested(sample, step=test.detectable).power == pytest.approx(0.8, abs=2e-3)
-    assert tested(sample, step=0.99 * test.detectable).power < 0.8
+    test = outcome_of(sample)
+    assert outcome_of(sample, step=test.detectable).power == pytest.approx(0.8, abs=2e-3)
+    assert outcome_of(sample, step=0.99 * test.detectable).power < 0.8
     assert test.reference == "999 random draws of units into cohorts of the same sizes"
 
 
@@ -113,7 +113,7 @@ def test_what_happens_after_treatment_does_not_matter():
     sample = drawn(SHOWN["normal: 29 never, 13/4/2"], np.random.default_rng(3))
     after = sample.periods >= sample.cohort[:, None]
     blanked = dataclasses.replace(sample, y=np.where(after, 1e6, sample.y))
-    assert tested(sample) == tested(blanked)
+    assert outcome_of(sample) == outcome_of(blanked)
 
 
 def test_the_limit_is_used_where_it_holds():
@@ -160,5 +160,5 @@ def test_a_violation_without_noise_is_rejected():
     y = np.arange(1.0, 7) * np.repeat([1.0, 0.0], [10, 20])[:, None]
     case = Case("", {6.0: 10, np.inf: 20}, 6)
     sample = dataclasses.replace(drawn(case, np.random.default_rng(0)), y=y)
-    assert tested(sample).p_value < 0.01
-    assert tested(dataclasses.replace(sample, y=0 * y)) is None
+    assert outcome_of(sample).p_value < 0.01
+    assert outcome_of(dataclasses.replace(sample, y=0 * y)) is None
