@@ -197,7 +197,9 @@ ESTIMATORS: tuple[Estimator, ...] = (
          "season": Option(12.0, float, "length of the year, in periods"),
          "variance": Option("robust", ("robust", "newey_west", "model"),
                             "robust: autoregressive errors, quasi-Poisson; model: HC1, Poisson"),
-         "lag": Option(None, int, "of Newey-West; default 4 (T / 100)^(2/9)")},
+         "lag": Option(None, int, "of Newey-West; default 4 (T / 100)^(2/9)"),
+         "lags": Option(0, int, "of the covariates: their values of so many periods before are covariates too"),
+         "covariates": _COVARIATES},
         reads="panel",
     ),
     Estimator(

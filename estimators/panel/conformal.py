@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -53,11 +54,11 @@ def hull(pieces: Pieces) -> tuple[float, float] | None:
 def conformal(pool: DonorPool, own: Synthetic, periods: bool = True) -> Conformal:
     """Test by permuting the residuals of a fit that believes the hypothesis.
 
-    For effects θ the outcome is set back to Y₁ − θ after treatment, the weights are fitted on all T periods, and
-    S = mean |û_t| over the periods after treatment is compared with itself under all T cyclic shifts of û:
-    p = share of shifts with S at least as large. The set holds every θ with p > 0.05; the weights change with θ, so p
-    need not fall on both sides of the estimate and the set may have gaps: it is kept whole, its hull is the interval. For one period only that
-    period and those before treatment are used. With fewer than 20 periods no effect can be rejected at 5 %.
+    For effects θ the outcome is set back to Y₁ − θ after treatment, the weights are fitted on all T periods, and S =
+    mean |û_t| over the periods after treatment is compared with itself under all T cyclic shifts of û: p = share of
+    shifts with S at least as large. The set holds every θ with p > 0.05; the weights change with θ, so p need not fall
+    on both sides of the estimate and the set may have gaps: it is kept whole, its hull is the interval. For one period
+    only that period and those before treatment are used. With fewer than 20 periods no effect can be rejected at 5 %.
 
     Parameters
     ----------
@@ -129,11 +130,7 @@ def inverted(p_value: Callable[[float], float], center: float, step: float) -> P
         else:
             return ()
     thetas = sorted(tried)
-    ends = [
-        _end(p_value, low, high, alpha)
-        for low, high in zip(thetas, thetas[1:], strict=False)
-        if tried[low] != tried[high]
-    ]
+    ends = [_end(p_value, low, high, alpha) for low, high in itertools.pairwise(thetas) if tried[low] != tried[high]]
     return tuple(zip(ends[::2], ends[1::2], strict=True))
 
 

@@ -51,8 +51,8 @@ def innovations(sample: Sample, found: Sequence[Comparison], method: str, link: 
 
     e_j is the step of the outcome less its least squares fit on the covariates of the base period, φ the least squares
     coefficients of earlier steps (a fifth as many as units at most), both pooled over U_j as if trends were parallel.
-    Units come in the order of their paths before treatment, so that nothing hangs on the order of rows; with clusters a row is the mean
-    of a cluster's units.
+    Units come in the order of their paths before treatment, so that nothing hangs on the order of rows; with clusters a
+    row is the mean of a cluster's units.
 
     Parameters
     ----------

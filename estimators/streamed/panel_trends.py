@@ -14,7 +14,10 @@ from .problem import Streamed
 
 
 def streamed_test(problem: Streamed, effects: GroupTime, compared: Influence) -> PreTrends | None:
-    """`panel.pretrends.pre_trends`, with a number a cluster and cohort in memory: paths of up to 16 MiB are read in one pass where it exchanges them."""
+    """`panel.pretrends.pre_trends`.
+
+    In memory are a number a cluster and cohort, and, where paths are exchanged, up to 16 MiB of them, read in one pass.
+    """
     setting, arms = setting_of(problem), _arms(problem, compared)
     # The cohorts that have effects, so that the same comparisons are named as those that were made.
     treated = tuple(sorted({cell.cohort for cell in effects.cells}))

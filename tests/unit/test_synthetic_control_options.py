@@ -291,7 +291,7 @@ def test_conformal_intervals_hold_the_effect_and_their_ends_are_the_last_not_rej
 
 
 def test_a_conformal_set_with_a_gap_is_kept_whole():
-    """p(0) = 0.37 and no interval without 0: the search that stopped at the first rejected effect left its piece out."""
+    """p(0) = 0.37: a search that stops at the first rejected effect leaves the piece of zero out."""
     pieces = inverted(lambda theta: 0.37 if -2.95 < theta < -0.7 or -0.2 < theta < 0.4 else 0.01, -1.5, 0.3)
     assert np.ravel(pieces) == pytest.approx([-2.95, -0.7, -0.2, 0.4], abs=1e-3)
 
