@@ -20,8 +20,8 @@ FEWEST_BEFORE, FEWEST_AFTER = 6, 3
 LAGS = 12
 # Autoregressive errors are handled by matrices of T x T; longer series get Newey-West, which needs length.
 LONGEST = 2_000
-# Errors that follow the one before more closely than this are as good as a random walk: of 150 series of 120 periods the
-# interval of a level change covers in 93 of 100 with 0.9, and in 90 of 100 with 0.95.
+# Errors that follow the one before more closely than this are as good as a random walk: of 150 series of 120 periods
+# the interval of a level change covers in 93 of 100 with 0.9, and in 90 of 100 with 0.95.
 LONGEST_MEMORY = 0.9
 
 

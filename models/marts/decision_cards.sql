@@ -44,6 +44,8 @@ cards as (
         groups.most_effect,
         groups.groups_p,
         groups.groups_reading,
+        roles.unused_reading,
+        roles.unused_by_primary_reading,
         coalesce(outcomes.n_guardrails, 0) as n_guardrails,
         coalesce(outcomes.n_guardrails_held, 0) as n_guardrails_held,
         coalesce(outcomes.n_guardrails_breached, 0) as n_guardrails_breached,
@@ -61,6 +63,7 @@ cards as (
     left join {{ ref('decision_assumptions') }} as assumptions on cards.study = assumptions.study
     left join {{ ref('decision_groups') }} as groups on cards.study = groups.study
     left join {{ ref('decision_outcomes') }} as outcomes on cards.study = outcomes.study
+    left join {{ ref('decision_roles') }} as roles on cards.study = roles.study
 
 ),
 
