@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 import functools
 import hashlib
+import json
 import pathlib
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -35,6 +36,7 @@ from .result import (
     clean,
     table,
 )
+from .roles import unused
 from .scores import SCORES_SCHEMA, score_table
 from .soundness import sound
 from .study import Study, hash_of_block
@@ -152,8 +154,20 @@ def estimate(
                 rows += [{**row, **stamp} for row in run]
         elif estimator.name == study.decision.primary:
             rows += [{**row, **stamp} for row in _refuse(study, estimator, str(_unsuited(study, estimator, kind)))]
+    _tell_unused(study, rows)
     rows += [{**_of_other_outcome(problem, outcome, judged), **stamp} for outcome in study.other_outcomes()]
     return table(rows, EFFECTS_SCHEMA)
+
+
+def _tell_unused(study: Study, rows: list[dict[str, Any]]) -> None:
+    """Put what no estimator uses beside the decision's run."""
+    running = [row["estimator"] for row in rows if row["status"] == "estimated"] or [row["estimator"] for row in rows]
+    told = unused(study, running)
+    rule = study.decision
+    run = (rule.primary, rule.specification, rule.estimand)
+    first = next((row for row in rows if (row["estimator"], row["specification"], row["estimand"]) == run), None)
+    if told and first is not None:
+        first["diagnostics"] = as_json([*(Diagnostic(**one) for one in json.loads(first["diagnostics"])), *told])
 
 
 def _reuse(problem: Any, scores: Any) -> None:

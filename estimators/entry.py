@@ -71,6 +71,10 @@ class Estimator:
         Roles of which at least one must be declared; none where empty.
     designs : tuple of str
         Designs for which it runs; all where empty.
+    also : tuple of str
+        Roles that it uses where they are declared, beside those that it needs.
+    ignores : tuple of str
+        Roles that it accepts and that have no bearing on its number.
     reads : str
         ``units``: one row a unit, those of the study's own population (``sample`` 1) in the period ``cross_section``
         (default the last). ``panel``: every period. ``panel_with_gaps``: those, and with ``missing: drop`` also the
@@ -93,6 +97,8 @@ class Estimator:
     reads: str = "units"
     either: tuple[str, ...] = ()
     designs: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    ignores: tuple[str, ...] = ()
 
     def load(self) -> Callable[[Problem, str], Result]:
         """The function that estimates: (problem, estimand) to a Result."""

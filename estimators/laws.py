@@ -61,3 +61,19 @@ def f_tail(f: float, df1: float, df2: float) -> float:
 def f_quantile(p: float, df1: float, df2: float) -> float:
     """f with P(F ≤ f) = p."""
     return float(special.fdtri(df1, df2, p))
+
+
+def noncentral_f_tail(f: float, df1: float, df2: float, shift: float) -> float:
+    """P(F > f) with noncentrality ``shift``."""
+    return float(1 - special.ncfdtr(df1, df2, shift, f))
+
+
+def noncentral_f_tail_at(f: float, df1: float, df2: float, tail: float) -> float:
+    """The noncentrality at which P(F > f) is ``tail``."""
+    low, high = 0.0, 1.0
+    while noncentral_f_tail(f, df1, df2, high) < tail:
+        low, high = high, 2 * high
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (low, middle) if noncentral_f_tail(f, df1, df2, middle) >= tail else (middle, high)
+    return high

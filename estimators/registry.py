@@ -137,7 +137,7 @@ ESTIMATORS: tuple[Estimator, ...] = (
          "variance": Option("HC1", ("HC0", "HC1", "HC2", "HC3"), "of a parametric model; a declared cluster overrides"),
          "checks": Option(False, (True, False), "placebo cutoffs and other bandwidths, as diagnostics and a curve"),
          "covariates": _COVARIATES},
-        weights=False, streams=True,
+        weights=False, streams=True, also=("treatment",),
     ),
     Estimator(
         "did", "panel.did:did", "Staggered difference-in-differences",
@@ -197,8 +197,10 @@ ESTIMATORS: tuple[Estimator, ...] = (
          "season": Option(12.0, float, "length of the year, in periods"),
          "variance": Option("robust", ("robust", "newey_west", "model"),
                             "robust: autoregressive errors, quasi-Poisson; model: HC1, Poisson"),
-         "lag": Option(None, int, "of Newey-West; default 4 (T / 100)^(2/9)")},
-        reads="panel",
+         "lag": Option(None, int, "of Newey-West; default 4 (T / 100)^(2/9)"),
+         "lags": Option(0, int, "of the covariates: their values of so many periods before are covariates too"),
+         "covariates": _COVARIATES},
+        reads="panel", also=("exposure",), ignores=("cluster",),
     ),
     Estimator(
         "mediation", "mechanisms.mediation:mediation", "Causal mediation",
@@ -233,6 +235,7 @@ ESTIMATORS: tuple[Estimator, ...] = (
          "variance": Option("network", ("network", "conservative"), "by design; conservative: Aronow and Samii's"),
          "least_probability": Option(0.01, float, "units with a rarer exposure are left out and counted"),
          "covariates": _COVARIATES},
+        also=("exposure",),
     ),
     Estimator(
         "proximal", "proximal.proximal:proximal", "Proximal inference",
@@ -312,6 +315,7 @@ ESTIMATORS: tuple[Estimator, ...] = (
         {"n_estimators": Option(200, int, "trees, a multiple of 4; more narrow the intervals of single units"),
          "learner": _LEARNER,
          "clip": Option(0.01, float, "propensities are held inside [clip, 1 - clip] and the clipped counted")},
+        also=("effect_modifiers",),
     ),
     Estimator(
         "ipwra", "selection_on_observables.ipwra:ipwra", "Weighted regression adjustment",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,6 +14,10 @@ from .simplex import simplex_least_squares
 
 LEVEL = 0.95
 DOUBLINGS, HALVINGS = 40, 14
+# Effects that are tried on each side of the estimate, up to REACH pre-period errors or twice the estimate, and how many
+# times in a row an effect that is twice as far must be rejected for the search to end.
+TRIED, REACH, CLOSED = 24, 12.0, 3
+Pieces = tuple[tuple[float, float], ...]
 ROUNDING = 1e-10
 
 
@@ -24,24 +29,36 @@ class Conformal:
     ----------
     p_value : float
         Of no effect in any period after treatment.
-    interval : tuple of float, or None
-        95 % for an effect that is the same in every period; None where there are too few periods for it.
-    each : tuple of (low, high) or None
-        95 % for the effect in each period after treatment.
+    accepted : tuple of (low, high)
+        95 % set of an effect that is the same in every period, in ascending pieces; none where there are too few
+        periods for it, or where it has no end.
+    each : tuple of such tuples
+        Of the effect in each period after treatment.
     """
 
     p_value: float
-    interval: tuple[float, float] | None
-    each: tuple[tuple[float, float] | None, ...]
+    accepted: Pieces
+    each: tuple[Pieces, ...]
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The hull of the set."""
+        return hull(self.accepted)
+
+
+def hull(pieces: Pieces) -> tuple[float, float] | None:
+    """From the first piece's low to the last one's high; None without a piece."""
+    return (pieces[0][0], pieces[-1][1]) if pieces else None
 
 
 def conformal(pool: DonorPool, own: Synthetic, periods: bool = True) -> Conformal:
     """Test by permuting the residuals of a fit that believes the hypothesis.
 
-    For effects θ the outcome is set back to Y₁ − θ after treatment, the weights are fitted on all T periods, and
-    S = mean |û_t| over the periods after treatment is compared with itself under all T cyclic shifts of û:
-    p = share of shifts with S at least as large. The interval holds every θ with p > 0.05. For one period only that
-    period and those before treatment are used. With fewer than 20 periods no effect can be rejected at 5 %.
+    For effects θ the outcome is set back to Y₁ − θ after treatment, the weights are fitted on all T periods, and S =
+    mean |û_t| over the periods after treatment is compared with itself under all T cyclic shifts of û: p = share of
+    shifts with S at least as large. The set holds every θ with p > 0.05; the weights change with θ, so p need not fall
+    on both sides of the estimate and the set may have gaps: it is kept whole, its hull is the interval. For one period
+    only that period and those before treatment are used. With fewer than 20 periods no effect can be rejected at 5 %.
 
     Parameters
     ----------
@@ -59,11 +76,11 @@ def conformal(pool: DonorPool, own: Synthetic, periods: bool = True) -> Conforma
     p_all = _test(pool, own, before, after)
     center = float(own.gap[after].mean())
     step = max(own.pre_rmspe, ROUNDING * float(np.std(pool.y1)), 1e-300)
-    interval = inverted(p_all, center, step) if len(pool.periods) >= 20 else None
-    each: tuple[tuple[float, float] | None, ...] = (None,) * len(after)
+    whole = inverted(p_all, center, step) if len(pool.periods) >= 20 else ()
+    each: tuple[Pieces, ...] = ((),) * len(after)
     if periods and pool.n_pre + 1 >= 20:
         each = tuple(inverted(_test(pool, own, before, np.array([t])), float(own.gap[t]), step) for t in after)
-    return Conformal(p_all(0.0), interval, each)
+    return Conformal(p_all(0.0), whole, each)
 
 
 def _test(
@@ -91,25 +108,37 @@ def _test(
     return p_value
 
 
-def inverted(p_value: Callable[[float], float], center: float, step: float) -> tuple[float, float] | None:
-    """The effects around an estimate that are not rejected, by doubling steps outwards and then halving.
+def inverted(p_value: Callable[[float], float], center: float, step: float) -> Pieces:
+    """The effects that are not rejected, in ascending pieces.
 
-    None where the estimate is itself rejected or nothing is, however far.
+    Effects on a grid about the estimate, denser near it, zero, and doublings beyond are tried; each end between a
+    rejected and an accepted neighbour is halved in. A gap or a piece that lies between two neighbours goes unseen.
+    Empty where nothing is accepted, or something is however far away.
     """
     alpha = 1 - LEVEL + 1e-12
-    if p_value(center) <= alpha:
-        return None
-    ends = []
+    reach = max(REACH * step, 2 * abs(center))
+    away = reach * (np.arange(1, TRIED + 1) / TRIED) ** 2
+    tried = {float(theta): p_value(float(theta)) > alpha for theta in (center, 0.0, *(center - away), *(center + away))}
     for sign in (-1.0, 1.0):
-        held, way = 0.0, step
+        way, closed = reach, 0
         for _ in range(DOUBLINGS):
-            if p_value(center + sign * way) <= alpha:
+            closed = 0 if tried[center + sign * way] else closed + 1
+            if closed == CLOSED:
                 break
-            held, way = way, 2 * way
+            way *= 2
+            tried[center + sign * way] = p_value(center + sign * way) > alpha
         else:
-            return None
-        for _ in range(HALVINGS):
-            middle = (held + way) / 2
-            held, way = (middle, way) if p_value(center + sign * middle) > alpha else (held, middle)
-        ends.append(center + sign * held)
-    return ends[0], ends[1]
+            return ()
+    thetas = sorted(tried)
+    ends = [_end(p_value, low, high, alpha) for low, high in itertools.pairwise(thetas) if tried[low] != tried[high]]
+    return tuple(zip(ends[::2], ends[1::2], strict=True))
+
+
+def _end(p_value: Callable[[float], float], low: float, high: float, alpha: float) -> float:
+    """The last accepted effect between two, one of which is."""
+    is_low = p_value(low) > alpha
+    held, way = (low, high) if is_low else (high, low)
+    for _ in range(HALVINGS + 6):
+        middle = (held + way) / 2
+        held, way = (middle, way) if p_value(middle) > alpha else (held, middle)
+    return held

@@ -10,21 +10,26 @@ from ..problem import Problem
 from ..result import DesignRow
 from .att_gt import group_time_effects
 from .donors import donor_pool, synthetic
-from .pretrends import LEVEL, PreTrends, pre_trends
+from .pretrends import LEVEL, PreTrends, sample_test, setting_of
 from .sample import take_sample
+from .starts import with_cohort
 
 TREND_METRICS = ("pre_trends_p", "pre_trends_power", "pre_trends_detectable")
+# Whose estimates rest on trends that are parallel without treatment.
+PARALLEL = ("did", "twfe")
 FIT_METRICS = ("pre_rmspe_ratio", "pre_rmspe_level")
 
 
 def panel_design(problem: Problem) -> list[DesignRow]:
-    """Design rows of a panel study (estimator ``did``) or of a synthetic control (estimator ``synthetic_control``).
+    """Design rows of a panel study (estimators ``did`` and ``twfe``) or of a synthetic control (``synthetic_control``).
 
-    ``pre_trends_p`` is the joint Wald test that every ATT(g, t) before treatment is zero; ``pre_trends_power`` its
-    power at 5 % against a differential trend of the declared minimum effect a period, ``pre_trends_detectable`` the
-    trend that it rejects with 80 % power. ``pre_rmspe_ratio`` and
-    ``pre_rmspe_level`` are the synthetic control's pre-period RMSPE over the standard deviation (n − 1) and over the
-    absolute mean of the treated unit's outcome before treatment. A value of None has the reason beside it.
+    ``pre_trends_p`` is the joint test that every ATT(g, t) before treatment is zero (`pretrends.pre_trends`), by the
+    options of ``did``; two-way fixed effects stand and fall with the same trends, and a study without a cohort has
+    those of when its treatment starts (`starts.with_cohort`). ``pre_trends_power`` is the test's power at 5 % against
+    a differential trend of the declared minimum effect a period, ``pre_trends_detectable`` the trend that it rejects
+    with 80 % power. ``pre_rmspe_ratio`` and ``pre_rmspe_level`` are the synthetic control's pre-period RMSPE over the
+    standard deviation (n − 1) and over the absolute mean of the treated unit's outcome before treatment. A value of
+    None has the reason beside it.
     """
     if problem.study.design == "synthetic_control":
         return _fit_rows(problem.for_run("synthetic_control", "default"))
@@ -32,41 +37,49 @@ def panel_design(problem: Problem) -> list[DesignRow]:
 
 
 def _trend_rows(problem: Problem) -> list[DesignRow]:
-    step = abs(problem.study.decision.minimum_effect)
     try:
-        sample = take_sample(problem)
-        group, method = problem.own("control_group"), problem.own("method")
-        effects = group_time_effects(sample, group, method, problem.options.propensity.link, pre_only=True)
-        test = pre_trends(effects, sample, step)
+        problem = with_cohort(problem)
+        sample, how = take_sample(problem), setting_of(problem)
+        effects = group_time_effects(sample, how.control_group, how.method, how.link, pre_only=True)
+        test = sample_test(effects, sample, how)
     except Refusal as refusal:
-        return without("did", TREND_METRICS, str(refusal))
+        return without_trends(str(refusal))
     return trend_rows(test)
+
+
+def without_trends(reason: str) -> list[DesignRow]:
+    """The rows of every estimator that needs parallel trends, without a value."""
+    return [row for estimator in PARALLEL for row in without(estimator, TREND_METRICS, reason)]
 
 
 def trend_rows(test: PreTrends | None) -> list[DesignRow]:
     """The design rows of the pre-trends test; None is a panel that has no pre-period effect."""
     if test is None:
         reason = "no cohort has two periods before treatment, so parallel trends cannot be tested"
-        return without("did", TREND_METRICS, reason)
+        return without_trends(reason)
+    return [row for estimator in PARALLEL for row in _rows_of(estimator, test)]
+
+
+def _rows_of(estimator: str, test: PreTrends) -> list[DesignRow]:
     verdict = "rejected" if test.p_value <= LEVEL else "not rejected"
     return [
-        DesignRow("did", "pre_trends_p", "overall", test.p_value,
-                  f"parallel trends before treatment are {verdict}: W = {test.statistic:.4g} on "
-                  f"{test.degrees_of_freedom} df, p = {test.p_value:.3g}; a differential trend of "
-                  f"{test.detectable:.3g} a period would be noticed with 80 % power"),
-        _power_row(test),
-        DesignRow("did", "pre_trends_detectable", "overall", test.detectable,
+        DesignRow(estimator, "pre_trends_p", "overall", test.p_value,
+                  f"parallel trends before treatment are {verdict}: W = {test.statistic:.4g} of "
+                  f"{test.degrees_of_freedom} effects, against {test.reference}: p = {test.p_value:.3g}; a "
+                  f"differential trend of {test.detectable:.3g} a period would be noticed with 80 % power"),
+        _power_row(estimator, test),
+        DesignRow(estimator, "pre_trends_detectable", "overall", test.detectable,
                   "the smallest differential trend a period that the test rejects with 80 % power"),
     ]  # fmt: skip
 
 
-def _power_row(test: PreTrends) -> DesignRow:
+def _power_row(estimator: str, test: PreTrends) -> DesignRow:
     if test.step == 0:
         reason = "not applicable: the minimum effect is 0; see pre_trends_detectable"
-        return DesignRow("did", "pre_trends_power", "overall", None, reason)
+        return DesignRow(estimator, "pre_trends_power", "overall", None, reason)
     reason = f"the test would reject a differential trend of {test.step:g} a period (the minimum effect)"
     told = f"{reason} with probability {test.power:.2f} at the 5 % level"
-    return DesignRow("did", "pre_trends_power", "overall", test.power, told)
+    return DesignRow(estimator, "pre_trends_power", "overall", test.power, told)
 
 
 def _fit_rows(problem: Problem) -> list[DesignRow]:

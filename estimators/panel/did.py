@@ -15,7 +15,7 @@ from .aggregate import Average, Averages, Shares, averages_of
 from .att_gt import Cell, GroupTime, group_time_effects
 from .frame import label
 from .honest_did import Honest, honest_did
-from .pretrends import LEVEL, pre_trends
+from .pretrends import LEVEL, PreTrends, sample_test, setting_of, tried
 from .sample import Compared, Sample, take_sample
 
 if TYPE_CHECKING:
@@ -64,7 +64,8 @@ def did(problem: Problem, estimand: str) -> Result:
     effects = group_time_effects(sample, problem.own("control_group"), problem.own("method"), link)
     shares = Shares.of(sample.cohort)
     found = overall_averages(effects, shares)
-    return assembled(problem, estimand, effects, shares, found, sample, _critical(found, sample, problem))
+    test = tried(lambda: sample_test(effects, sample, setting_of(problem)))
+    return assembled(problem, estimand, effects, shares, found, sample, _critical(found, sample, problem), test)
 
 
 def overall_averages(effects: GroupTime, shares: Shares) -> Averages:
@@ -76,13 +77,14 @@ def overall_averages(effects: GroupTime, shares: Shares) -> Averages:
 
 def assembled(
     problem: Problem | Streamed, estimand: str, effects: GroupTime, shares: Shares, found: Averages, sample: Compared,
-    critical: float,
+    critical: float, test: PreTrends | None,
 ) -> Result:  # fmt: skip
-    """Rows, diagnostics, curves and sensitivity of all effects; ``critical`` is the simultaneous band's value."""
+    """Rows, diagnostics, curves and sensitivity of all effects; ``critical`` is the simultaneous band's value, and
+    ``test`` that of the trends before treatment."""
     rows = [*found.overall, *found.event_time, *found.cohort, *found.time]
     estimates = [_average_row(estimand, one, sample) for one in rows]
     estimates += [_cell_row(estimand, c, effects.psi[:, k], sample) for k, c in enumerate(effects.cells)]
-    diagnostics = _diagnostics(effects, sample, critical, abs(problem.study.decision.minimum_effect))
+    diagnostics = _diagnostics(effects, sample, critical, test)
     after = tuple(one for one in found.event_time if one.at is not None and one.at >= 0)
     asked = problem.own("honest")
     honest = honest_did(effects, shares, after, sample, problem.study.seed) if asked else Honest()
@@ -141,12 +143,13 @@ def _att_gt(effects: GroupTime, sample: Compared) -> list[CurvePoint]:
     return points
 
 
-def _diagnostics(effects: GroupTime, sample: Compared, critical: float, step: float) -> tuple[Diagnostic, ...]:
-    test = pre_trends(effects, sample, step)
+def _diagnostics(
+    effects: GroupTime, sample: Compared, critical: float, test: PreTrends | None
+) -> tuple[Diagnostic, ...]:
     out = [
-        Diagnostic("pre_trends_p", "overall", None, LEVEL)
-        if test is None
-        else Diagnostic("pre_trends_p", "overall", test.p_value, LEVEL, test.p_value > LEVEL),
+        Diagnostic("pre_trends_p", "overall", test.p_value, LEVEL, test.p_value > LEVEL)
+        if test is not None
+        else Diagnostic("pre_trends_p", "overall", None, LEVEL),
         Diagnostic("pre_trends_power", "overall", None if test is None else test.power),
         Diagnostic("simultaneous_critical_value", "event_study", critical),
         Diagnostic("units_incomplete", "overall", float(sample.n_incomplete)),

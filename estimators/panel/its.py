@@ -20,6 +20,9 @@ FEWEST_BEFORE, FEWEST_AFTER = 6, 3
 LAGS = 12
 # Autoregressive errors are handled by matrices of T x T; longer series get Newey-West, which needs length.
 LONGEST = 2_000
+# Errors that follow the one before more closely than this are as good as a random walk: of 150 series of 120 periods
+# the interval of a level change covers in 93 of 100 with 0.9, and in 90 of 100 with 0.95.
+LONGEST_MEMORY = 0.9
 
 
 @dataclass(frozen=True)
@@ -38,9 +41,10 @@ class Path:
 def its(problem: Problem, estimand: str) -> Result:
     """The effect of an intervention at a known date on the series after it, against the path that its past foretells.
 
-    Gaussian: y_t = β₀ + β₁ (t − t₀) + β₂ D_t + β₃ (t − t₀) D_t + seasons + u_t with D_t = 1 from t₀ on, least squares,
-    standard errors for errors that follow the one before (`segmented.autoregressive`), Student's t with T − k degrees
-    of freedom. Poisson: the same for log E[y_t] with log(exposure) as offset, and quasi-Poisson standard errors.
+    Gaussian: y_t = β₀ + β₁ (t − t₀) + β₂ D_t + β₃ (t − t₀) D_t + seasons + X_t'γ + u_t with D_t = 1 from t₀ on, least
+    squares, standard errors for errors that follow the one before (`segmented.autoregressive`), Student's t with T − k
+    degrees of freedom. Poisson: the same for log E[y_t] with log(exposure) as offset, and quasi-Poisson standard
+    errors.
 
     The row ``overall`` is the mean over the periods after t₀ of what is fitted less the counterfactual (β₂ = β₃ = 0);
     ``last_period`` that of the last one, ``cumulative`` their sum (all in units of the outcome: of a mean, or of a
@@ -51,18 +55,25 @@ def its(problem: Problem, estimand: str) -> Result:
     A declared cluster has no bearing on a single series. Rows with missing values have been left out or refused before;
     ``units_per_period`` tells whether the series is made of the same number of units throughout.
 
+    Covariates X (the study's, or the option ``covariates``) are averaged over the units of a period. They stand in the
+    path without the intervention as they were seen, so it must not have moved them. With ``lags`` their values of so
+    many periods before are covariates too; the first periods, which have none, are left out and counted (``n_trimmed``,
+    ``periods_without_lags``).
+
     Options: ``family``, ``slope`` (whether β₃ is fitted), ``harmonics`` (pairs of sine and cosine of the length
     ``season``, in periods), ``variance`` (robust; newey_west with ``lag``, by default 4 (T / 100)^(2/9), rounded down,
     which is too narrow in series of a few hundred periods; model).
 
     Diagnostics: ``points`` before and after, ``durbin_watson``, ``autocorrelation`` of the residuals by lag held
-    against 2 / √T, ``dispersion``, ``placebo_level_change`` (t or z of a change half way through the past).
+    against 2 / √T, ``error_autocorrelation`` (ρ) and ``autocorrelation_left`` of u_t − ρ u_(t−1), ``dispersion``,
+    ``placebo_level_change`` (t or z of a change half way through the past).
     Curve ``its_path``: series observed, fitted and counterfactual, the last with its interval.
 
     Raises
     ------
     Refusal
-        For fewer than 6 periods before or 3 after t₀, or a regression that cannot be fitted.
+        For fewer than 6 periods before or 3 after t₀, a regression that cannot be fitted, a covariate that is collinear
+        with the rest, or residuals before t₀ whose correlation with the one before is above 0.9.
 
     Sources
     -------
@@ -70,11 +81,13 @@ def its(problem: Problem, estimand: str) -> Result:
     """
     counts, at = problem.own("family") == "poisson", problem.study.intervention_time
     assert at is not None
-    series = series_of(problem, counts)
+    series = series_of(problem, counts, problem.own("lags"))
     _check_length(series, at)
     fit = _fit(problem, series, at)
+    _check_memory(fit)
     path = _path(fit, series, counts)
-    fields = {"n_units": problem.n, "variance_estimator": _variance(problem, counts, len(series.y))}
+    fields: dict[str, object] = {"n_units": problem.n - series.n_lagged, "n_trimmed": series.n_lagged or None}
+    fields["variance_estimator"] = _variance(problem, counts, len(series.y))
     rows = [
         *_on_the_outcome(fit, path, estimand, fields),
         *_coefficients(fit, estimand, fields),
@@ -91,11 +104,30 @@ def _check_length(series: Series, at: float) -> None:
             raise Refusal(reason, "Use shorter periods or a longer series", "not_identified")
 
 
+def _check_memory(fit: Segmented) -> None:
+    """Refuse errors before the intervention that hardly forget: no interval of a series covers then."""
+    left = fit.residuals[~fit.design.after]
+    found = _autocorrelation(left, 1)
+    if found is not None and found > LONGEST_MEMORY:
+        reason = (
+            f"before the intervention residuals follow the one before with a correlation of {found:.3f}, and above "
+        )
+        reason += f"{LONGEST_MEMORY:g} a drift of the series cannot be told from an effect"
+        raise Refusal(reason, "Declare covariates that explain the drift, or shorten the series", "not_identified")
+
+
+def _autocorrelation(values: np.ndarray, lag: int) -> float | None:
+    left = values - values.mean()
+    total = float(left @ left)
+    return float(left[lag:] @ left[:-lag]) / total if total > 0 and len(left) > lag else None
+
+
 def _fit(problem: Problem, series: Series, at: float) -> Segmented:
     own = problem.own
     if not own("season") > 0:
         raise Refusal(f"season is {own('season'):g}", "Give its length in periods, such as 12")
-    design = design_of(series.period, at, own("slope"), own("harmonics"), own("season"))
+    seasons = (own("harmonics"), own("season"))
+    design = design_of(series.period, at, own("slope"), *seasons, series.x, series.names)
     if own("family") == "poisson":
         return poisson(series.y, series.exposure, design, own("variance") != "model")
     return least_squares(series.y, design, _lag(problem, len(series.y)))
@@ -185,6 +217,7 @@ def _diagnostics(problem: Problem, fit: Segmented, series: Series, at: float) ->
         Diagnostic("units_per_period", "fewest", float(series.units.min())),
         Diagnostic("units_per_period", "most", float(series.units.max())),
         Diagnostic("dispersion", "overall", fit.dispersion),
+        *([Diagnostic("periods_without_lags", "overall", float(problem.own("lags")))] if series.n_lagged else []),
     ]  # fmt: skip
     if total > 0:
         rows.append(Diagnostic("durbin_watson", "overall", float(np.sum(np.diff(e) ** 2)) / total))
@@ -192,14 +225,28 @@ def _diagnostics(problem: Problem, fit: Segmented, series: Series, at: float) ->
         for j in range(1, min(LAGS, len(e) // 4) + 1):
             value = float((e[j:] - e.mean()) @ (e[:-j] - e.mean())) / float(np.sum((e - e.mean()) ** 2))
             rows.append(Diagnostic("autocorrelation", f"lag={j}", value, float(bound), bool(abs(value) < bound)))
+        rows += _left(fit, float(bound))
     placebo = _placebo(problem, series, at)
     return (*rows, *(() if placebo is None else (placebo,)))
+
+
+def _left(fit: Segmented, bound: float) -> list[Diagnostic]:
+    """What the declared error model leaves: autocorrelation of u_t − ρ u_(t−1), where errors follow the one before."""
+    if fit.rho is None:
+        return []
+    news = fit.residuals[1:] - fit.rho * fit.residuals[:-1]
+    rows = [Diagnostic("error_autocorrelation", "lag=1", fit.rho)]
+    for j in range(1, min(LAGS, len(news) // 4) + 1):
+        value = _autocorrelation(news, j)
+        if value is not None:
+            rows.append(Diagnostic("autocorrelation_left", f"lag={j}", value, bound, bool(abs(value) < bound)))
+    return rows
 
 
 def _placebo(problem: Problem, series: Series, at: float) -> Diagnostic | None:
     """The statistic of a level change at a date when nothing happened; None where the past is too short."""
     past = series.period < at
-    early = Series(series.period[past], series.y[past], series.exposure[past], series.units[past])
+    early = series.only(past)
     middle = float(early.period[len(early.period) // 2])
     try:
         _check_length(early, middle)

@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import Refusal
 
 MAX_STEPS = 50
+CHANGES = ("level_change", "slope_change")
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class Segmented:
         y − fitted; Pearson's for counts.
     dispersion : float
         Σ residuals² / (T − k).
+    rho : float or None
+        Of errors that follow the one before; None where another covariance is used.
     """
 
     design: Design
@@ -53,6 +56,7 @@ class Segmented:
     fitted: np.ndarray
     residuals: np.ndarray
     dispersion: float
+    rho: float | None = None
 
     @property
     def df(self) -> int:
@@ -60,10 +64,15 @@ class Segmented:
         return len(self.fitted) - len(self.coef)
 
 
-def design_of(period: np.ndarray, at: float, slope: bool, harmonics: int, season: float) -> Design:
-    """Trend, level change, slope change and harmonics of a series whose change begins at ``at``.
+def design_of(
+    period: np.ndarray, at: float, slope: bool, harmonics: int, season: float, x: np.ndarray | None = None,
+    names: tuple[str, ...] = (),
+) -> Design:  # fmt: skip
+    """Trend, level change, slope change, harmonics and covariates of a series whose change begins at ``at``.
 
-    Time runs from the change, in the unit of the period, so that the level change is that of the first period after.
+    Covariates ``x`` of shape (T, k) enter in standard deviations from their means, and are what they are in the path
+    without the intervention too: it must not have moved them. Time runs from the change, in the unit of the period, so
+    that the level change is that of the first period after.
     """
     time, after = period - at, period >= at
     columns = {"(intercept)": np.ones(len(period)), "trend": time, "level_change": after.astype(float)}
@@ -74,15 +83,31 @@ def design_of(period: np.ndarray, at: float, slope: bool, harmonics: int, season
         columns[f"cos_{h}"] = np.cos(angle)
         if 2 * h != season:  # at the highest frequency the sine of whole periods is zero
             columns[f"sin_{h}"] = np.sin(angle)
-    x = np.column_stack(list(columns.values()))
-    without = x.copy()
-    without[:, [i for i, name in enumerate(columns) if name.endswith("_change")]] = 0.0
-    if len(period) <= x.shape[1]:
-        raise Refusal(f"{len(period)} periods cannot carry {x.shape[1]} coefficients", "Use fewer harmonics")
-    length = np.linalg.norm(x, axis=0)
-    if length.min() == 0 or np.linalg.matrix_rank(x / length) < x.shape[1]:
+    z = np.column_stack(list(columns.values()))
+    if len(period) <= z.shape[1] + len(names):
+        reason = f"{len(period)} periods cannot carry {z.shape[1] + len(names)} coefficients"
+        raise Refusal(reason, "Use fewer covariates" if names else "Use fewer harmonics")
+    length = np.linalg.norm(z, axis=0)
+    if length.min() == 0 or np.linalg.matrix_rank(z / length) < z.shape[1]:
         raise Refusal("trend, change and seasons cannot be told apart in so few periods", "Use fewer harmonics")
-    return Design(tuple(columns), x, without, after)
+    if x is not None and names:
+        z = _with_covariates(z, x, names)
+    without = z.copy()
+    without[:, [i for i, name in enumerate(columns) if name in CHANGES]] = 0.0
+    return Design((*columns, *names), z, without, after)
+
+
+def _with_covariates(z: np.ndarray, x: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+    for name, column in zip(names, x.T, strict=True):
+        spread = float(column.std())
+        if spread > 1e-12 * float(np.abs(column).max()):
+            wider = np.column_stack([z, (column - column.mean()) / spread])
+            if np.linalg.matrix_rank(wider / np.linalg.norm(wider, axis=0)) == wider.shape[1]:
+                z = wider
+                continue
+        reason = f"the covariate '{name}' cannot be told from trend, change, seasons and the other covariates"
+        raise Refusal(reason, "Drop it from the covariates")
+    return z
 
 
 def least_squares(y: np.ndarray, design: Design, lag: int | None) -> Segmented:
@@ -91,8 +116,18 @@ def least_squares(y: np.ndarray, design: Design, lag: int | None) -> Segmented:
     q, r = np.linalg.qr(x)
     coef = np.linalg.solve(r, q.T @ y)
     residuals = y - x @ coef
-    vcov = autoregressive(x, q, r, residuals) if lag is None else newey_west(x, r, residuals, lag)
-    return Segmented(design, coef, vcov, x @ coef, residuals, float(residuals @ residuals) / (len(x) - x.shape[1]))
+    rho = autocorrelation(q, residuals) if lag is None else None
+    vcov = newey_west(x, r, residuals, lag) if lag is not None else autoregressive(x, q, r, residuals)
+    dispersion = float(residuals @ residuals) / (len(x) - x.shape[1])
+    return Segmented(design, coef, vcov, x @ coef, residuals, dispersion, rho)
+
+
+def autocorrelation(q: np.ndarray, residuals: np.ndarray) -> float:
+    """ρ of errors whose residuals have, in expectation, the first-order autocorrelation that is seen."""
+    apart = np.abs(np.arange(len(q))[:, None] - np.arange(len(q))[None, :])
+    seen = float(residuals[1:] @ residuals[:-1]) / float(residuals @ residuals) if residuals.any() else 0.0
+    grid = np.linspace(-0.5, 0.95, 30)
+    return float(np.interp(seen, [_expected(q, rho**apart)[0] for rho in grid], grid))
 
 
 def newey_west(x: np.ndarray, r: np.ndarray, residuals: np.ndarray, lag: int) -> np.ndarray:
@@ -124,10 +159,7 @@ def autoregressive(x: np.ndarray, q: np.ndarray, r: np.ndarray, residuals: np.nd
     95 % interval of a level change covers in 95 of 100 series, Newey & West's in 91; in 60 periods in 95 and 84.
     """
     apart = np.abs(np.arange(len(x))[:, None] - np.arange(len(x))[None, :])
-    seen = float(residuals[1:] @ residuals[:-1]) / float(residuals @ residuals) if residuals.any() else 0.0
-    grid = np.linspace(-0.5, 0.95, 30)
-    expected = [_expected(q, rho**apart) for rho in grid]
-    omega = float(np.interp(seen, [ratio for ratio, _ in expected], grid)) ** apart
+    omega = autocorrelation(q, residuals) ** apart
     scale = float(residuals @ residuals) / _expected(q, omega)[1]
     half = np.linalg.solve(r, q.T)
     return half @ omega @ half.T * scale

@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import Refusal
 from ..problem import Problem
 from ..result import CurvePoint, Diagnostic, Estimate, Result, number
-from .conformal import Conformal, conformal
+from .conformal import Conformal, Pieces, conformal, hull
 from .donors import DonorPool, Synthetic, donor_pool
 from .frame import label
 from .placebo import PlaceboTest, averaged, mean_of, placebo_sets, placebo_test, placebos
@@ -50,8 +50,9 @@ def synthetic_control(problem: Problem, estimand: str) -> Result:
     Inference is placebo in space: each donor (as many donors as there are treated units, averaged) is treated in
     turn, and the p-value of ``overall`` is the rank of the treated unit's ratio of RMSPE after to before treatment
     among all (`placebo`); there is no standard error and no interval. ``statistic`` is that ratio. Diagnostics
-    ``conformal_p``, ``conformal_low`` and ``conformal_high`` are a second test and an interval, by permutation over
-    time (`conformal`; not with predictors or ``each``); curve ``synthetic_effect`` has them by period.
+    ``conformal_p``, ``conformal_low`` and ``conformal_high`` are a second test and the hull of its 95 % set, by
+    permutation over time (`conformal`; not with predictors or ``each``); ``conformal_set`` has the set's pieces, where
+    there are several also those of single periods; curve ``synthetic_effect`` has them by period.
 
     Parameters
     ----------
@@ -152,7 +153,7 @@ def _diagnostics(pool: DonorPool, recipe: Recipe, found: Found) -> tuple[Diagnos
         Diagnostic("kkt_gap", "placebos", worst, KKT_LIMIT, worst <= KKT_LIMIT),
         *([] if own.penalty is None else [Diagnostic("ridge_penalty", "overall", own.penalty)]),
         *([] if pool.n_clusters is None else [Diagnostic("units_incomplete", "overall", float(pool.n_incomplete))]),
-        *_check_rows(found),
+        *_check_rows(pool, found),
     )
 
 
@@ -179,12 +180,13 @@ def _predictor_rows(recipe: Recipe, found: Found) -> list[Diagnostic]:
     ]
 
 
-def _check_rows(found: Found) -> list[Diagnostic]:
+def _check_rows(pool: DonorPool, found: Found) -> list[Diagnostic]:
     rows: list[Diagnostic] = []
     if found.conformal is not None:
         low, high = found.conformal.interval or (None, None)
         rows += [Diagnostic("conformal_p", "overall", found.conformal.p_value)]
         rows += [Diagnostic("conformal_low", "overall", low), Diagnostic("conformal_high", "overall", high)]
+        rows += _sets(pool, found.conformal)
     if found.left_out:
         effects = [one.effect for one in found.left_out]
         rows += [Diagnostic("leave_one_out_low", "overall", min(effects))]
@@ -194,6 +196,21 @@ def _check_rows(found: Found) -> list[Diagnostic]:
         rows += [Diagnostic("placebo_time_effect", "overall", found.backdated.effect)]
         rows += [Diagnostic("placebo_time_ratio", "overall", number(found.backdated.ratio))]
     return rows
+
+
+def _sets(pool: DonorPool, found: Conformal) -> list[Diagnostic]:
+    """How many pieces each conformal set has, and which; low and high are its hull, which also holds the gaps."""
+    named = [("overall", found.accepted)]
+    named += [(f"time={label(t)}", own) for t, own in zip(pool.periods[pool.n_pre :], found.each, strict=True)]
+    return [
+        Diagnostic("conformal_set", f"{name}: {_words(pieces)}", float(len(pieces)), 1.0, len(pieces) == 1)
+        for name, pieces in named
+        if len(pieces) > 1 or (pieces and name == "overall")
+    ]
+
+
+def _words(pieces: Pieces) -> str:
+    return " and ".join(f"[{low:.6g}, {high:.6g}]" for low, high in pieces)
 
 
 def _path(pool: DonorPool, found: Found) -> list[CurvePoint]:
@@ -214,8 +231,8 @@ def _checks(pool: DonorPool, found: Found) -> list[CurvePoint]:
     points: list[CurvePoint] = []
     if found.conformal is not None:
         after = zip(pool.periods[pool.n_pre :], found.own.gap[pool.n_pre :], found.conformal.each, strict=True)
-        for t, gap, bounds in after:
-            low, high = bounds or (None, None)
+        for t, gap, pieces in after:
+            low, high = hull(pieces) or (None, None)
             points.append(CurvePoint("synthetic_effect", "conformal", float(t), float(gap), label(t), low, high))
     for one in found.left_out:
         points += _points("synthetic_leave_one_out", f"without:{one.donor}", pool, one.gap)

@@ -113,6 +113,38 @@ def effect(change: np.ndarray, d: np.ndarray, x: np.ndarray, names: tuple[str, .
     return Effect(left.att, left.psi - fit.influence @ drift, odds.n_trimmed)
 
 
+def effect_weights(d: np.ndarray, x: np.ndarray, names: tuple[str, ...], method: str, link: str) -> np.ndarray:
+    """c with ATT = c'ΔY of `effect`: every method is linear in the outcome, given who is treated and the covariates.
+
+    ω₁ − ω₀ over n for ``ipw`` (and for ``reg``, whose ω₀ is 0), less what the controls' least squares fit of the
+    covariates takes out: c ← c − Z₀ (Z₀'Z₀)⁻¹ Z'c on the controls, so that ``reg`` and ``dr`` have Z'c = 0.
+
+    Parameters
+    ----------
+    d, x, names, method, link
+        As in `effect`.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+
+    Raises
+    ------
+    Refusal
+        As `effect`.
+    """
+    c = np.where(d, 1.0 / d.sum(), 0.0)
+    if x.shape[1] == 0:
+        return c - np.where(d, 0.0, 1.0 / (~d).sum())
+    if method != "reg":
+        odds = _odds(d, x, names, link).values
+        c = c - odds / odds.sum()
+    if method != "ipw":
+        z = _regress(np.zeros(len(d)), d, x, names).design
+        c[~d] -= z[~d] @ np.linalg.solve(z[~d].T @ z[~d], z.T @ c)
+    return c
+
+
 def _reg(change: np.ndarray, d: np.ndarray, fit: _Regression) -> Effect:
     gap = change - fit.predicted
     att = float(gap[d].mean())

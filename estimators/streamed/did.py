@@ -8,6 +8,7 @@ import numpy as np
 
 from ..panel.att_gt import Comparison, GroupTime, cell, comparisons
 from ..panel.did import assembled, overall_averages
+from ..panel.pretrends import tried
 from ..result import Result
 from ..scan.stream import Column
 from .panel_adjusted import adjusted_effects
@@ -17,6 +18,7 @@ from .panel_influence import Influence, simultaneous_critical_value
 from .panel_paths import PathSums, path_effects, path_sums
 from .panel_rows import panel_rows
 from .panel_sample import Counted, check, cluster_changes
+from .panel_trends import streamed_test
 from .problem import Streamed
 
 
@@ -56,7 +58,8 @@ def did(problem: Streamed, estimand: str) -> Result:
     found = overall_averages(effects, shares)
     band = sample.covariance(np.column_stack([one.psi for one in found.event_time]))
     critical = simultaneous_critical_value(band, problem.study.seed, problem.own("bootstrap"))
-    return assembled(problem, estimand, effects, shares, found, sample, critical)
+    test = tried(lambda: streamed_test(problem, effects, sample))
+    return assembled(problem, estimand, effects, shares, found, sample, critical, test)
 
 
 def streamed_effects(problem: Streamed, pre_only: bool = False) -> tuple[GroupTime, Influence]:
@@ -105,5 +108,7 @@ def _effects(
     values = zip(found, att.tolist(), trimmed.tolist(), strict=True)
     cells = tuple(cell(one, counted.periods, effect, out) for one, effect, out in values)
     tally = counted.tally
-    sample = Influence(counted.n, tally.incomplete, tally.always, counted.n_clusters, counted.sizes, products)
+    sample = Influence(
+        counted.n, tally.incomplete, tally.always, counted.n_clusters, counted.sizes, products, counted.periods
+    )  # fmt: skip
     return GroupTime(cells, sample.effects_psi(), skipped), sample

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ..errors import Refusal
-from ..panel.design import FIT_METRICS, TREND_METRICS, trend_rows, without
-from ..panel.pretrends import pre_trends
+from ..panel.design import FIT_METRICS, trend_rows, without, without_trends
 from ..result import DesignRow
 from .did import streamed_effects
+from .panel_trends import streamed_test
 from .problem import Streamed
 
 
@@ -19,10 +19,15 @@ def panel_design(problem: Streamed) -> list[DesignRow]:
     if problem.study.design == "synthetic_control":
         reason = f"synthetic_control holds its rows in memory, and {problem.n} are more than the row_budget"
         return without("synthetic_control", FIT_METRICS, f"{reason}. Raise row_budget, or narrow the units")
+    if problem.study.cohort is None:
+        reason = (
+            f"parallel trends are tested by cohort, and none is declared; {problem.n} rows are more than row_budget"
+        )
+        return without_trends(f"{reason}. Declare the role 'cohort', or raise row_budget")
     run = problem.for_run("did", "default")
     try:
         effects, sample = streamed_effects(run, pre_only=True)
-        test = pre_trends(effects, sample, abs(problem.study.decision.minimum_effect))
+        test = streamed_test(run, effects, sample)
     except Refusal as refusal:
-        return without("did", TREND_METRICS, str(refusal))
+        return without_trends(str(refusal))
     return trend_rows(test)

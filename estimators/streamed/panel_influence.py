@@ -31,6 +31,7 @@ class Influence:
         In ascending order, infinity for never treated.
     products : ndarray of shape (b, b)
         S: products of the functions, summed over units; of their sums a cluster, summed over clusters.
+    periods : ndarray of shape (T,)
     """
 
     n: int
@@ -39,6 +40,7 @@ class Influence:
     n_clusters: int | None
     sizes: Mapping[float, int]
     products: np.ndarray
+    periods: np.ndarray
 
     def size(self, cohorts: Iterable[float]) -> int:
         """Units of some cohorts."""

@@ -156,6 +156,8 @@
             case when effective_sample_size < 0.5 * n_units
                 then 'After weighting, ' || {{ cqox.format_significant('n_units') }} || ' units are worth '
                     || {{ cqox.format_significant('round(effective_sample_size)') }} end,
+            unused_reading,
+            unused_by_primary_reading,
             case when n_treated = 1 then 'One unit was treated: the answer is about it alone' end,
             case
                 when

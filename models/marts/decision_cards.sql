@@ -55,6 +55,8 @@ cards as (
         groups.most_effect,
         groups.groups_p,
         groups.groups_reading,
+        roles.unused_reading,
+        roles.unused_by_primary_reading,
         coalesce(outcomes.n_guardrails, 0) as n_guardrails,
         coalesce(outcomes.n_guardrails_held, 0) as n_guardrails_held,
         coalesce(outcomes.n_guardrails_breached, 0) as n_guardrails_breached,
@@ -76,6 +78,7 @@ cards as (
         on
             cards.study = losses.study
             and cards.outcome = losses.outcome
+    left join {{ ref('decision_roles') }} as roles on cards.study = roles.study
 
 ),
 

@@ -17,7 +17,7 @@ from estimators.inference import covariance, joint_wald
 from estimators.panel.aggregate import averages
 from estimators.panel.att_gt import group_time_effects
 from estimators.panel.design import panel_design
-from estimators.panel.pretrends import pre_trends
+from estimators.panel.pretrends import Setting, sample_test
 from estimators.panel.sample import take_sample
 from estimators.panel.two_period import effect
 
@@ -227,17 +227,22 @@ def test_event_study_bands():
 
 
 def test_pre_trends_power_by_simulation():
-    """The stated power is how often W exceeds its bar when pre-period effects are drawn around the step."""
-    sample = take_sample(problem(BLOCK, simulated(), "did"))
+    """The stated power of the χ² is how often W exceeds its bar when pre-period effects are drawn around the step."""
+    sample = take_sample(problem(BLOCK, simulated(n=1500), "did"))
     effects = group_time_effects(sample, "never_treated")
-    test = pre_trends(effects, sample, 0.3)
+
+    def tested(step):
+        return sample_test(effects, sample, Setting("never_treated", "dr", "logit", 1, step))
+
+    test = tested(0.1)
+    assert test.reference == "χ² with 4 degrees of freedom"
     vcov = covariance(effects.before().psi)
-    draws = np.random.default_rng(1).multivariate_normal(np.full(len(vcov), 0.3), vcov, 4000)
+    draws = np.random.default_rng(1).multivariate_normal(np.full(len(vcov), 0.1), vcov, 4000)
     rejected = np.mean([joint_wald(b, vcov).statistic > stats.chi2.ppf(0.95, len(vcov)) for b in draws])
     assert 0.1 < test.power < 0.95
     assert test.power == pytest.approx(rejected, abs=0.025)
-    assert pre_trends(effects, sample, 0.0).power == pytest.approx(0.05)
-    assert pre_trends(effects, sample, test.detectable).power == pytest.approx(0.8, abs=1e-6)
+    assert tested(0.0).power == pytest.approx(0.05)
+    assert tested(test.detectable).power == pytest.approx(0.8, abs=1e-6)
 
 
 def test_design_uses_pre_period_outcomes_only():
@@ -247,7 +252,8 @@ def test_design_uses_pre_period_outcomes_only():
     blanked = pa.Table.from_pandas(frame, preserve_index=False)
     first, second = (panel_design(problem(BLOCK, u, "did")) for u in (units, blanked))
     assert [d.value for d in first] == [d.value for d in second]
-    assert {d.metric for d in first} == {"pre_trends_p", "pre_trends_power", "pre_trends_detectable"}
+    metrics = ("pre_trends_p", "pre_trends_power", "pre_trends_detectable")
+    assert [(d.estimator, d.metric) for d in first] == [(e, m) for e in ("did", "twfe") for m in metrics]
     found = {d.metric: d.value for d in _did(units).diagnostics}
     assert all(d.value == pytest.approx(found[d.metric], abs=1e-12) for d in first if d.metric in found)
     assert found.keys() >= {"pre_trends_p", "pre_trends_power"}
@@ -255,13 +261,13 @@ def test_design_uses_pre_period_outcomes_only():
 
 def test_design_without_pre_periods_has_a_reason():
     rows = panel_design(problem(BLOCK, simulated(cohorts=(0.0, 2.0)), "did"))
-    assert [d.value for d in rows] == [None] * 3
+    assert [d.value for d in rows] == [None] * 6
     assert all("cannot be tested" in d.reason for d in rows)
 
 
 def test_design_of_a_refused_panel_has_the_reason():
     rows = panel_design(problem(BLOCK, simulated(cohorts=(0.0,)), "did"))
-    assert [d.value for d in rows] == [None] * 3
+    assert [d.value for d in rows] == [None] * 6
     assert all("no unit becomes treated" in d.reason for d in rows)
 
 

@@ -205,3 +205,67 @@ def test_errors_that_are_alike_give_the_classical_standard_error() -> None:
     classical = np.sqrt(np.diag(np.linalg.inv(x.T @ x)))[2]
     errors = [overall(run(block(), series(seed), "its", "ATT"), "level_change").std_error for seed in range(60)]
     assert np.mean(errors) == pytest.approx(classical, rel=0.1)
+
+
+def drifting(seed: int = 1) -> dict[str, Any]:
+    rng = np.random.default_rng(seed)
+    x = np.cumsum(rng.normal(size=T)) / 3
+    return {**series(seed), "x": x, "y": series(seed)["y"] + 2 * x + np.concatenate([[0.0], x[:-1]])}
+
+
+@pytest.mark.parametrize("lags", [0, 1, 2])
+def test_covariates_and_their_lags_are_those_of_statsmodels(lags: int) -> None:
+    data = drifting()
+    result = run({**block(lags=lags, variance="newey_west", lag=3), "covariates": ["x"]}, data, "its", "ATT")
+    x = np.column_stack(
+        [design(), *(np.concatenate([np.full(j, np.nan), data["x"][: T - j]]) for j in range(lags + 1))]
+    )
+    peer = sm.OLS(data["y"][lags:], x[lags:]).fit(
+        cov_type="HAC", cov_kwds={"maxlags": 3, "use_correction": True}, use_t=True
+    )
+    for term, j in (("level_change", 2), ("slope_change", 3)):
+        row = overall(result, term)
+        assert row.estimate == pytest.approx(peer.params[j], rel=1e-9)
+        assert row.std_error == pytest.approx(peer.bse[j], rel=1e-8)
+    assert (overall(result).n_units, overall(result).n_trimmed) == (T - lags, lags or None)
+    foretold = {p.x: p.y for p in result.curves if p.series == "counterfactual"}
+    without = x[AT - 1 :].copy()
+    without[:, 2:4] = 0.0
+    assert list(foretold.values()) == pytest.approx(list(without @ peer.params), rel=1e-9)
+
+
+def test_covariates_of_counts_are_those_of_statsmodels() -> None:
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=T)
+    data = {**series(), "x": x, "y": rng.poisson(np.exp(3 + 0.3 * x)).astype(float)}
+    result = run({**block(family="poisson"), "covariates": ["x"]}, data, "its", "ATT")
+    peer = sm.GLM(data["y"], np.column_stack([design(), x]), family=sm.families.Poisson()).fit(scale="X2")
+    assert overall(result, "rate_ratio").estimate == pytest.approx(np.exp(peer.params[2]), rel=1e-8)
+
+
+def test_a_covariate_that_the_trend_holds_is_named() -> None:
+    data = {**series(), "x": 3.0 * np.arange(T)}
+    with pytest.raises(Refusal, match="the covariate 'x' cannot be told from trend"):
+        run({**block(), "covariates": ["x"]}, data, "its", "ATT")
+
+
+def test_lags_want_equal_periods() -> None:
+    data = {name: np.delete(values, 10) for name, values in drifting().items()}
+    with pytest.raises(Refusal, match="not equally far apart"):
+        run({**block(lags=1), "covariates": ["x"]}, data, "its", "ATT")
+
+
+def test_autocorrelation_warns_and_a_random_walk_is_refused() -> None:
+    rng = np.random.default_rng(0)
+    u = rng.normal(size=T)
+    for t in range(1, T):
+        u[t] += 0.6 * u[t - 1]
+    mild = run(block(), {**series(noise=0.0), "y": series(noise=0.0)["y"] + u}, "its", "ATT")
+    found = {(d.metric, d.subject): d for d in mild.diagnostics}
+    assert overall(mild).status == "estimated"
+    assert found["error_autocorrelation", "lag=1"].value > 0.3
+    assert found["autocorrelation_left", "lag=1"].is_passing
+    month = np.arange(-60, 61)
+    slow = {"unit_id": month, "month": month + AT, "y": np.sin(month / 15.0)}
+    with pytest.raises(Refusal, match="cannot be told from an effect"):
+        run(block(), slow, "its", "ATT")

@@ -285,10 +285,34 @@ def test_conformal_intervals_hold_the_effect_and_their_ends_are_the_last_not_rej
     points = [c for c in result.curves if c.curve == "synthetic_effect"]
     assert len(points) == 9
     assert sum(c.conf_low < 5 < c.conf_high for c in points) >= 8
-    low, high = inverted(lambda theta: 1.0 if -2 < theta < 3.5 else 0.01, 0.0, 0.3)
+    ((low, high),) = inverted(lambda theta: 1.0 if -2 < theta < 3.5 else 0.01, 0.0, 0.3)
     assert (low, high) == pytest.approx((-2, 3.5), abs=1e-3)
-    assert inverted(lambda theta: 0.0, 0.0, 1.0) is None
-    assert inverted(lambda theta: 1.0, 0.0, 1.0) is None
+    assert inverted(lambda theta: 0.0, 0.0, 1.0) == inverted(lambda theta: 1.0, 0.0, 1.0) == ()
+
+
+def test_a_conformal_set_with_a_gap_is_kept_whole():
+    """p(0) = 0.37: a search that stops at the first rejected effect leaves the piece of zero out."""
+    pieces = inverted(lambda theta: 0.37 if -2.95 < theta < -0.7 or -0.2 < theta < 0.4 else 0.01, -1.5, 0.3)
+    assert np.ravel(pieces) == pytest.approx([-2.95, -0.7, -0.2, 0.4], abs=1e-3)
+
+
+@pytest.mark.parametrize("method", ["simplex", "augmented"])
+def test_conformal_sets_hold_zero_where_their_own_p_says_so(method):
+    seen = set()
+    for seed in range(12):
+        units = panel(units=6, effect=[0.0, 1.0][seed % 2], seed=seed, periods=24, start=19)
+        found = _run(units, conformal="average", method=method)
+        (told,) = [d.subject for d in found.diagnostics if d.metric == "conformal_set"] or [""]
+        if not told:
+            continue
+        numbers = _metrics(found)
+        pieces = [[float(v) for v in piece.split(", ")] for piece in told.split(": [")[1][:-1].split("] and [")]
+        holds = any(low <= 0 <= high for low, high in pieces)
+        assert holds == (numbers["conformal_p", "overall"] > 0.05)
+        assert numbers["conformal_low", "overall"] == pytest.approx(pieces[0][0], rel=1e-5)
+        assert numbers["conformal_high", "overall"] == pytest.approx(pieces[-1][1], rel=1e-5)
+        seen.add(holds)
+    assert seen == {True, False}
 
 
 def test_conformal_test_keeps_its_level_without_an_effect():
