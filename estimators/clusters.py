@@ -131,6 +131,8 @@ class Arms:
         Refusal
             With status ``not_identified``: how such clusters vary cannot be seen.
         """
+        if self.n_clusters == 1:
+            return  # told by the estimators, whatever the arms
         if len(self.names) == 1:
             if self.clusters[0] > 1 and self.largest[0] >= ALL_OF_THE_ARM:
                 reason = (
@@ -301,7 +303,5 @@ def check_draws(problem: Any) -> None:
 def mend(problem: Any) -> str:
     """What can be done about an arm of few clusters."""
     if problem.study.design == "experiment":
-        return (
-            "Cluster at a lower level if that was drawn by lot, or judge by the lot itself: a permutation of clusters"
-        )
+        return "Cluster at a lower level if that was drawn by lot, or draw more clusters into that arm"
     return "Cluster at a lower level if treatment was assigned there, or add clusters to that arm"

@@ -104,7 +104,7 @@ def in_students_t(critical: float, df: float | None) -> float:
 
 
 def simultaneous_critical_value(
-    psi: np.ndarray, cluster: Clustering | None, seed: int, draws: int = 1000, level: float = 0.95
+    psi: np.ndarray, cluster: Clustering | np.ndarray | None, seed: int, draws: int = 1000, level: float = 0.95
 ) -> float:
     """Critical value of a sup-t band by the multiplier bootstrap (Callaway & Sant'Anna 2021, algorithm 1).
 
@@ -112,12 +112,15 @@ def simultaneous_critical_value(
     ----------
     psi : ndarray of shape (n, k)
         Influence values of the k estimates in the band.
-    cluster : Clustering, optional
+    cluster : Clustering, or ndarray of shape (n,), optional
         One draw a cluster.
     seed, draws, level
         Rademacher draws; the pointwise normal value is the floor.
     """
-    sums = psi if cluster is None else cluster.sums(psi)
+    if cluster is None:
+        sums = psi
+    else:
+        sums = cluster.sums(psi) if isinstance(cluster, Clustering) else cluster_sums(psi, cluster)
     n = len(psi)
     se = np.sqrt((sums**2).sum(axis=0)) / n
     keep = se > 0

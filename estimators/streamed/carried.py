@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..clusters import Arms, By, arms_of
-from ..scan.stream import Source, quoted
+from ..scan.clusters import Factor
+from ..scan.stream import Source
 
 if TYPE_CHECKING:
     from .problem import Streamed
@@ -65,18 +66,11 @@ def _sums(source: Source, clusters: str, held: Sequence[str], totals: Sequence[f
     return np.array(found, dtype=float).reshape(len(held), 3)
 
 
-def squared_factor(problem: Streamed) -> Callable[[Sequence[str]], str]:
-    """From the columns with a cluster's weight in each arm to the SQL by which its squares are multiplied.
-
-    As `estimators.clusters.clustering` has it of rows in memory.
-    """
-    groups = problem.n_clusters
-    assert groups is not None
+def factor_of(problem: Streamed) -> Factor:
+    """What a cluster's squares are multiplied by, as `estimators.clusters.clustering` has it of rows in memory."""
+    by = arms_of(problem)[0]
     if problem.options.cluster_variance == "sandwich":
-        return lambda columns: f"{groups / (groups - 1):.17e}"
-    return problem.arms(arms_of(problem)[0]).sql
-
-
-def arm_weights(problem: Streamed) -> list[str]:
-    """SQL of a row's weight in each arm of the estimator."""
-    return weights(arms_of(problem)[0], quoted(problem.study.weight) if problem.study.weight else None)
+        groups = problem.n_clusters
+        assert groups is not None
+        return Factor(len(by.names), lambda columns: f"{groups / (groups - 1):.17e}")
+    return Factor(len(by.names), problem.arms(by).sql)
