@@ -164,7 +164,7 @@ class Arms:
         """
         for name, count in zip(self.names, self.clusters, strict=True):
             if 0 < count < FEWEST_DRAWN:
-                reason = f"{count} of {self.n_clusters} clusters of '{role}' are {name}: a bootstrap of clusters needs "
+                reason = f"{count} of {self.n_clusters} clusters of '{role}' are {name}: draws of clusters need "
                 raise Refusal(f"{reason}{FEWEST_DRAWN} an arm", mend, "not_identified")
 
 
@@ -296,7 +296,7 @@ def check(problem: Any, keep: np.ndarray | None = None) -> None:
 def check_draws(problem: Any) -> None:
     """Refuse a bootstrap of clusters where an arm has fewer than five."""
     if problem.study.cluster is not None:
-        mended = "Ask another inference of this estimator, if it has one, or read one without resampling"
+        mended = "Cluster at a lower level if treatment was assigned there, or read ipw or ope, which do not resample"
         problem.arms(arms_of(problem)[0]).check_draws(problem.study.cluster, mended)
 
 
