@@ -91,8 +91,10 @@ class Arms:
     def present(self) -> Arms:
         """The arms with any weight."""
         at = [j for j, total in enumerate(self.totals) if total > 0]
-        kept = [tuple(own[j] for j in at) for own in (self.names, self.clusters, self.totals, self.largest)]
-        return Arms(*kept, self.sums[at], self.n_clusters)
+        return Arms(
+            tuple(self.names[j] for j in at), tuple(self.clusters[j] for j in at), tuple(self.totals[j] for j in at),
+            tuple(self.largest[j] for j in at), self.sums[at], self.n_clusters,
+        )  # fmt: skip
 
     def factors(self, weight: np.ndarray) -> np.ndarray:
         """What a cluster's sum of influence values is multiplied by before it is squared: shape (G,).

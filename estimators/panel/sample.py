@@ -118,8 +118,9 @@ class Sample:
 
     def reference_df(self, treated: Iterable[float], controls: Iterable[float] | None = None) -> float | None:
         """Degrees of freedom of Student's t where some cohorts are compared; None for the normal."""
-        jackknifed = self.arms is not None and self.cluster is not None and self.cluster.df is not None
-        return cohorts_df(self.arms, self.sizes, treated, controls) if jackknifed else None
+        if self.arms is None or self.cluster is None or self.cluster.df is None:
+            return None
+        return cohorts_df(self.arms, self.sizes, treated, controls)
 
 
 def take_sample(problem: Problem) -> Sample:
