@@ -19,8 +19,8 @@ COLUMNS = (
 HEAD = """# The estimators
 
 Written from estimators/registry.py by `python -m commands.catalogue`; a test keeps it so. Every estimator whose roles a
-study declares runs. Options stand in the study block, `options: {ipw: {trim: 0.05}}`; `propensity`, `outcome`, `folds`
-and `repeats` there are shared by the estimators that use them:
+study declares runs. Options stand in the study block, `options: {ipw: {trim: 0.05}}`; `propensity`, `outcome`, `folds`,
+`repeats` and `cluster_variance` there are shared by the estimators that use them:
 
 | shared option | default | meaning |
 |---|---|---|
@@ -31,6 +31,15 @@ arm, `none` adds the treatment, a list of terms multiplies those with it |
 | `repeats` | `null` | how often the sample is split into folds anew; the estimate is the median over splits. By \
 default once, but three times where a nuisance is learned, and five where the three lie apart by more than a quarter \
 of a standard error |
+| `cluster_variance` | `jackknife` | of influence values that a declared cluster adds up (not of regressions). \
+`jackknife`: a cluster at a time is left out of its arm, and Student's t has the degrees of freedom of the \
+effective number of clusters, at least one; `sandwich`: times G / (G − 1), with the normal, as older publications \
+have it |
+
+An arm (a cohort, a side of a cutoff, an instrument's value) that lies in one cluster, by number or with 95 % of \
+its weight, is `not_identified`, whatever the estimator; draws of clusters (`counterfactual` in memory, \
+`mediation`) need five an arm. Synthetic controls and interrupted series do not ask. Size and width with 2, 3, 5 \
+and 10 treated clusters of 50 are in [calibration](calibration.md).
 
 """
 READS = {

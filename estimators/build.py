@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from . import gating, warehouse
+from . import clusters, gating, warehouse
 from .assemble import assemble
 from .attrition.told import with_losses
 from .errors import Refusal, StudyError
@@ -231,6 +231,7 @@ def _run(problem: Any, estimator: Estimator, estimand: str, gates: list[Any], is
         if failed:
             return _refusal(estimand, "refused", gating.reason(failed))
         _supported(problem, estimator)
+        clusters.check(problem)
         result = sound(_function(problem, estimator)(problem, estimand), problem)
         if is_analysed and _is_analysed(problem, estimator):
             result = _with_sensitivity(problem, result)

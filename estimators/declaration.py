@@ -29,7 +29,7 @@ _NUMBER_KEYS = (
 _DECISION_KEYS = ("primary", "estimand", "term", "specification", "desired_direction", "minimum_effect")
 CUTOFF_RULES = (">=", ">", "<=", "<")
 _NUMBER_LISTS = ("doses", "gammas")  # options of estimators that list numbers; other lists are of terms
-_SHARED_OPTIONS = ("propensity", "outcome", "folds", "repeats")
+_SHARED_OPTIONS = ("propensity", "outcome", "folds", "repeats", "cluster_variance")
 
 _KNOWN_KEYS = (
     "design", *_TEXT_KEYS, *_COLUMN_ROLES, *_LIST_ROLES, *_NUMBER_KEYS,
@@ -178,6 +178,8 @@ class Declaration:
                 out[key] = self._folds(f"{where}.{key}", self._whole(f"{where}.{key}", value))
             elif key == "repeats":
                 out[key] = self._repeats(f"{where}.{key}", self._whole(f"{where}.{key}", value))
+            elif key == "cluster_variance":
+                out[key] = self.choice(f"{where}.{key}", value, ("jackknife", "sandwich"))
             elif key in BY_NAME:
                 out[key] = self._own(key, value, where)
             else:

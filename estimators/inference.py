@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .clusters import Clustering
 from .laws import chi2_tail, normal_quantile, normal_tail, t_quantile, t_tail
 
 
@@ -27,15 +28,16 @@ def cluster_sums(psi: np.ndarray, cluster: np.ndarray) -> np.ndarray:
     return out
 
 
-def covariance(psi: np.ndarray, cluster: np.ndarray | None = None, ddof: int = 0) -> np.ndarray:
+def covariance(psi: np.ndarray, cluster: Clustering | np.ndarray | None = None, ddof: int = 0) -> np.ndarray:
     """Covariance of estimates from their influence values, sum ψψ' / n².
 
     Parameters
     ----------
     psi : ndarray of shape (n, k)
         Influence values with mean zero, in units of the estimates; an estimate is its target plus mean(ψ).
-    cluster : ndarray of shape (n,), optional
-        Cluster labels; then sums a cluster stand in for units, times G / (G − 1).
+    cluster : Clustering, or ndarray of shape (n,), optional
+        With a `clusters.Clustering` sums a cluster, times its factor, stand in for units (the cluster jackknife); with
+        labels sums a cluster, times G / (G − 1).
     ddof : int
         Degrees of freedom taken off the sample size (unclustered only).
 
@@ -46,12 +48,15 @@ def covariance(psi: np.ndarray, cluster: np.ndarray | None = None, ddof: int = 0
     n = len(psi)
     if cluster is None:
         return psi.T @ psi / n**2 * (n / (n - ddof))
+    if isinstance(cluster, Clustering):
+        sums = cluster.sums(psi)
+        return sums.T @ sums / n**2
     sums = cluster_sums(psi, cluster)
     groups = len(sums)
     return sums.T @ sums / n**2 * (groups / (groups - 1))
 
 
-def standard_error(psi: np.ndarray, cluster: np.ndarray | None = None, ddof: int = 0) -> float:
+def standard_error(psi: np.ndarray, cluster: Clustering | np.ndarray | None = None, ddof: int = 0) -> float:
     """Standard error of one estimate from its influence values of shape (n,). See `covariance`."""
     return float(np.sqrt(covariance(psi[:, None], cluster, ddof)[0, 0]))
 
@@ -93,8 +98,13 @@ def joint_wald(estimates: np.ndarray, vcov: np.ndarray) -> JointTest:
     return JointTest(statistic, rank, chi2_tail(statistic, rank) if rank else float("nan"))
 
 
+def in_students_t(critical: float, df: float | None) -> float:
+    """The value that Student's t exceeds as often as the normal exceeds ``critical``; itself without ``df``."""
+    return critical if df is None else t_quantile(1 - normal_tail(critical), df)
+
+
 def simultaneous_critical_value(
-    psi: np.ndarray, cluster: np.ndarray | None, seed: int, draws: int = 1000, level: float = 0.95
+    psi: np.ndarray, cluster: Clustering | np.ndarray | None, seed: int, draws: int = 1000, level: float = 0.95
 ) -> float:
     """Critical value of a sup-t band by the multiplier bootstrap (Callaway & Sant'Anna 2021, algorithm 1).
 
@@ -102,12 +112,15 @@ def simultaneous_critical_value(
     ----------
     psi : ndarray of shape (n, k)
         Influence values of the k estimates in the band.
-    cluster : ndarray of shape (n,), optional
+    cluster : Clustering, or ndarray of shape (n,), optional
         One draw a cluster.
     seed, draws, level
         Rademacher draws; the pointwise normal value is the floor.
     """
-    sums = psi if cluster is None else cluster_sums(psi, cluster)
+    if cluster is None:
+        sums = psi
+    else:
+        sums = cluster.sums(psi) if isinstance(cluster, Clustering) else cluster_sums(psi, cluster)
     n = len(psi)
     se = np.sqrt((sums**2).sum(axis=0)) / n
     keep = se > 0

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .clusters import Arms, By, Clustering, arms_of, clustering, table
 from .contracts import treatment_kind
 from .errors import Refusal
 from .folds import LONGEST, md5_folds
@@ -126,6 +127,44 @@ class Problem:
     def n_clusters(self) -> int | None:
         """How many clusters."""
         return None if self.cluster is None else len(np.unique(self.cluster.astype(str)))
+
+    def is_binary(self, name: str) -> bool:
+        """Whether a column holds zeros and ones only."""
+        values = self.columns.get(name)
+        return values is not None and values.dtype != object and set(np.unique(values).tolist()) <= {0.0, 1.0}
+
+    def arms(self, by: By, keep: np.ndarray | None = None) -> Arms:
+        """How the declared clusters share the weight of the arms; ``keep``: of these rows."""
+        return Arms.of(self._clusters(by)[1] if keep is None else self._clusters_of(by, keep)[1], by.names)
+
+    def clustering(self, keep: np.ndarray | None = None) -> Clustering | None:
+        """What sums of influence values a cluster are made with; None without a cluster. ``keep``: of these rows."""
+        if self.cluster is None:
+            return None
+        by, variance = arms_of(self)[0], self.options.cluster_variance
+        if keep is not None:
+            return clustering(*self._clusters_of(by, keep), by.names, variance)
+        key = ("clustering", by, variance)
+        if key not in self.cache:
+            self.cache[key] = clustering(*self._clusters(by), by.names, variance)
+        return self.cache[key]
+
+    def _clusters(self, by: By) -> tuple[np.ndarray, np.ndarray]:
+        """The cluster of each row, and the weight of each cluster in each arm: shapes (n,), (G, A)."""
+        key = ("clusters", by)
+        if key not in self.cache:
+            self.cache[key] = self._clusters_of(by, np.ones(self.n, dtype=bool))
+        return self.cache[key]
+
+    def _clusters_of(self, by: By, keep: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        assert self.cluster is not None
+        arm = by.codes(self.columns, self.n)
+        return table(self.cluster[keep], arm[keep], self.w[keep], len(by.names))
+
+    def reference_df(self) -> float | None:
+        """Degrees of freedom of Student's t for influence values: the clusters', None for the normal."""
+        found = self.clustering()
+        return None if found is None else found.df
 
     def data_hash(self) -> str:
         """SHA-256 of the columns, taken once: it stamps every row and tells whether scores are of these data."""

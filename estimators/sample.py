@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from . import clusters
 from .bounds import ALL_OF_THE_WEIGHT
 from .errors import Refusal
 from .inference import effective_sample_size
@@ -18,7 +19,8 @@ def check_sample(problem: Problem) -> None:
     Raises
     ------
     Refusal
-        For an outcome that never varies, a negative weight, weights that are all zero or one unit's, or one cluster.
+        For an outcome that never varies, a negative weight, weights that are all zero or one unit's, or one cluster;
+        ``not_identified`` where an arm lies in one cluster (`clusters.check`).
     """
     if np.ptp(problem.y) == 0:
         reason = f"the outcome '{problem.study.outcome}' is {problem.y[0]:g} in every row"
@@ -31,6 +33,7 @@ def check_sample(problem: Problem) -> None:
     if problem.n_clusters == 1:
         reason = f"all rows are in one cluster of '{problem.study.cluster}'"
         raise Refusal(reason, "Name a column with several clusters, or drop the role 'cluster'")
+    clusters.check(problem)
 
 
 def all_of_the_weight(name: str | None) -> tuple[str, str]:
@@ -62,6 +65,8 @@ def check_arms(problem: Problem, keep: np.ndarray | None = None, least: int = 2)
         if count < least:
             reason = f"{count} {label} units are left and {least} are needed"
             raise Refusal(reason, "Widen the population, or trim less")
+    if keep is not None:
+        clusters.check(problem, keep)
 
 
 def counts(problem: Problem, keep: np.ndarray | None = None, binary: bool = True) -> dict[str, Any]:

@@ -43,7 +43,8 @@ class Options:
     """What one run of one estimator is told: shared models, cross-fitting, and its own options.
 
     ``repeats`` is how often the sample is split anew, None where the estimator decides. ``learner`` fits the shared
-    nuisances: linear but for estimators that declare another (`LEARNED`).
+    nuisances: linear but for estimators that declare another (`LEARNED`). ``cluster_variance`` is that of influence
+    values summed by a declared cluster: ``jackknife``, or ``sandwich`` times G / (G − 1) with the normal.
     """
 
     propensity: Propensity
@@ -52,6 +53,7 @@ class Options:
     own: Mapping[str, Any]
     repeats: int | None = None
     learner: str = "linear"
+    cluster_variance: str = "jackknife"
 
 
 @dataclass(frozen=True)
@@ -180,7 +182,7 @@ class Study:
         return Options(
             Propensity(**_tupled(propensity)), Outcome(**_tupled(outcome)),
             int(merged.get("folds", self.folds)), own, None if repeats is None else int(repeats),
-            own["learner"] if estimator in LEARNED else "linear",
+            own["learner"] if estimator in LEARNED else "linear", merged.get("cluster_variance", "jackknife"),
         )  # fmt: skip
 
     def terms(self) -> list[str]:

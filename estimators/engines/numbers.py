@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..scan.clusters import Factor
 from ..scan.frame import Frame
 from ..scan.stream import Plan
 from .engine import FENCE
@@ -120,15 +121,22 @@ def sums(source: EngineSource, asked: Sequence[str], query: str, by_group: bool 
     return out
 
 
-def cluster_squares(source: EngineSource, query: str, columns: Sequence[str], products: bool) -> tuple[int, np.ndarray]:
+def cluster_squares(
+    source: EngineSource, query: str, columns: Sequence[str], products: bool, factor: Factor | None = None,
+    in_arms: Sequence[str] = (),
+) -> tuple[int, np.ndarray]:  # fmt: skip
     """How many clusters ``k`` there are, and Σ s s' over them, s a cluster's sums of some columns; else its diagonal.
 
-    As `estimators.scan.clusters.squares`, which adds up what Python has computed.
+    As `estimators.scan.clusters.squares`, which adds up what Python has computed; ``in_arms``: SQL of a row's weight in
+    each arm, for the factor.
     """
     q = len(columns)
+    columns = [*columns, *(in_arms if factor is not None else ())]
     of_clusters = ", ".join(f"sum({column}) as s{j}" for j, column in enumerate(columns))
     names = [f"s{j}" for j in range(q)]
-    asked = symmetric(names) if products else [f"sum({name} * {name})" for name in names]
+    times = "" if factor is None else factor.sql([f"s{j}" for j in range(q, len(columns))])
+    by = f"({times}) * " if times else ""
+    asked = symmetric(names, f"({times})" if times else "") if products else [f"sum({by}{s} * {s})" for s in names]
     inner = f"select {of_clusters} from ({query}) as rows_of_clusters group by k"
     found = sums(source, ["count(*)", *asked], inner)[0]
     return int(found[0]), square(found[1:], q) if products else found[1:]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..streamed.carried import factor_of
 from ..streamed.forms import Read
 from ..streamed.problem import Streamed
 from .numbers import Layer, cluster_squares, number, square, symmetric
@@ -44,4 +45,4 @@ def fill(problem: Streamed, read: Read, sums: PolicySums) -> tuple[int | None, n
     sums.products += square(got[13:], 5)
     if not clustered:
         return None, sums.products
-    return cluster_squares(rows.source, query, names, products=True)
+    return cluster_squares(rows.source, query, names, True, factor_of(problem), rows.in_arms())

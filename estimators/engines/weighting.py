@@ -11,6 +11,7 @@ from ..scan.doubly_robust import DoublyRobust
 from ..scan.frame import Frame
 from ..scan.stream import Column, Plan, quoted
 from ..scan.weighting import ESTIMANDS, Hajek
+from ..streamed.carried import factor_of
 from ..streamed.forms import Read
 from ..streamed.problem import Streamed
 from .logit import probability
@@ -62,6 +63,10 @@ class Rows:
     def weighted(self, sql: str) -> str:
         """Times the sampling weight."""
         return f"w * ({sql})" if self.is_weighted else f"({sql})"
+
+    def in_arms(self) -> list[str]:
+        """A row's weight among the treated and among the untreated."""
+        return [self.weighted(f"case when t {sign} {ONE} then {ONE} else {ZERO} end") for sign in ("=", "<>")]
 
     def ask(self, query: str, asked: list[str]) -> np.ndarray:
         """Aggregates of all rows."""
@@ -184,7 +189,7 @@ def cluster_sums(problem: Streamed, read: Read, part: Hajek | DoublyRobust, c: n
     columns = [
         total([f"{number(value)} * {name}" for value, name in zip(own, names, strict=True) if value != 0]) for own in c
     ]
-    return cluster_squares(rows.source, query, columns, products=False)
+    return cluster_squares(rows.source, query, columns, False, factor_of(problem), rows.in_arms())
 
 
 def overlap_mean(problem: Streamed, plan: Plan, frame: Frame, index: np.ndarray, predicted: np.ndarray) -> float:

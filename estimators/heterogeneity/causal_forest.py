@@ -70,7 +70,7 @@ def causal_forest(problem: Problem, estimand: str) -> Result:
     share = problem.w / problem.w.mean()
     estimate = float(np.mean(share * psi))
     target = problem.t / np.average(problem.t, weights=problem.w) if estimand == "ATT" else 1.0
-    std_error = standard_error(share * (psi - estimate * target), problem.cluster, ddof=1)
+    std_error = standard_error(share * (psi - estimate * target), problem.clustering(), ddof=1)
     sizes = _sizes(problem, forest, estimand) if binary else ()
     fields = {"effective_sample_size": sizes[0].value} if binary else {}
     every = np.ones(problem.n, dtype=bool)

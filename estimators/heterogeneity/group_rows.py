@@ -50,14 +50,15 @@ def group_rows(problem: Problem, estimand: str, psi: np.ndarray) -> tuple[list[E
             rows.append(Estimate(estimand, group.term, status="refused", status_reason=f"{reason}: join groups"))
             continue
         own = average(problem, psi, group.inside)
-        rows.append(score_row(problem, estimand, group.term, own.estimate, own.std_error, group.inside))
+        rows.append(score_row(problem, estimand, group.term, own.estimate, own.std_error, group.inside, df=own.df))
         if group.modifier not in first:
             first[group.modifier] = (group.term, own)
             continue
         term, base = first[group.modifier]
         # Groups share no unit but may share clusters.
         std_error = _difference_error(problem, own.influence - base.influence)
-        test = wald(own.estimate - base.estimate, std_error)
+        df = None if own.df is None or base.df is None else min(own.df, base.df)
+        test = wald(own.estimate - base.estimate, std_error, df)
         contrasts.append((f"{group.term} - {term}", own.estimate - base.estimate))
         ps.append(1.0 if test.p_value is None else test.p_value)
     notes = [Diagnostic("modifier_without_groups", term, None) for term in without]
@@ -75,10 +76,11 @@ def score_row(
     own: dict[str, Any] = {
         "term": term, "contrast": "1 - 0" if binary else "per unit",
         "variance_estimator": "influence_function" if problem.cluster is None else "cluster",
+        "df": problem.reference_df(),
         **counts(problem, keep, binary),
     }  # fmt: skip
     return made(estimand, estimate, std_error, **(own | fields))
 
 
 def _difference_error(problem: Problem, influence: np.ndarray) -> float:
-    return standard_error(influence, problem.cluster, ddof=0 if problem.cluster is not None else 1)
+    return standard_error(influence, problem.clustering(), ddof=0 if problem.cluster is not None else 1)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..clusters import check
+from ..errors import Refusal
 from ..inference import standard_error
 from ..problem import Problem
 from ..terms import columns_of, expand, is_category, unique
@@ -87,11 +89,12 @@ def _text(value: object) -> str:
 
 @dataclass(frozen=True)
 class Average:
-    """The mean score of a group, its standard error, and influence values of shape (n,)."""
+    """The mean score of a group, its standard error, influence values of shape (n,), and degrees of freedom of t."""
 
     estimate: float
     std_error: float
     influence: np.ndarray
+    df: float | None
 
 
 def average(problem: Problem, psi: np.ndarray, inside: np.ndarray) -> Average:
@@ -100,8 +103,9 @@ def average(problem: Problem, psi: np.ndarray, inside: np.ndarray) -> Average:
     estimate = float(np.sum(w * psi) / w.sum())
     influence = len(psi) * w * (psi - estimate) / w.sum()
     own = influence[inside] * inside.sum() / len(psi)
-    cluster = None if problem.cluster is None else problem.cluster[inside]
-    return Average(estimate, standard_error(own, cluster, ddof=1), influence)
+    clusters = problem.clustering(inside)
+    df = None if clusters is None else clusters.df
+    return Average(estimate, standard_error(own, clusters, ddof=1), influence, df)
 
 
 def too_few(problem: Problem, inside: np.ndarray) -> str | None:
@@ -115,6 +119,10 @@ def too_few(problem: Problem, inside: np.ndarray) -> str | None:
             return f"{count} {word} units in the group and {LEAST} are needed"
     if problem.cluster is not None and len(np.unique(problem.cluster[used].astype(str))) < 2:
         return f"the group lies in one cluster of '{problem.study.cluster}'"
+    try:
+        check(problem, used)
+    except Refusal as refusal:
+        return f"in the group {refusal.reason}"
     return None
 
 

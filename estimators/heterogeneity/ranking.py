@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..clusters import Clustering
 from ..errors import Refusal
 from ..inference import standard_error
 from .metalearners import Material, candidates, predictions
@@ -42,7 +43,7 @@ class Ranked:
     w: np.ndarray
     low: np.ndarray
     high: np.ndarray
-    cluster: np.ndarray | None
+    cluster: Clustering | None
     used: tuple[str, ...]
     losses: dict[str, float]
     best: str
@@ -127,7 +128,7 @@ def _placed(
     w = m.problem.w[rows]
     edges = [places(t, m.problem.w[r]) for r, t in parts]
     low, high = np.concatenate([e[0] for e in edges]), np.concatenate([e[1] for e in edges])
-    cluster = None if m.problem.cluster is None else m.problem.cluster[rows]
+    cluster = m.problem.clustering(rows)
     return Ranked(rows, m.problem.folds()[rows], m.psi[rows], tau, w, low, high, cluster, used, losses, best)
 
 

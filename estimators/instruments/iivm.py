@@ -122,7 +122,7 @@ def iivm(problem: Problem, estimand: str) -> Result:
     fields = counts(problem)
     effect, std_error = float(splits.estimate[0]), float(splits.std_error[0])
     if first.strength >= WEAK:
-        row = made(estimand, effect, std_error, variance_estimator=variance, **fields)
+        row = made(estimand, effect, std_error, problem.reference_df(), variance_estimator=variance, **fields)
     else:
         low, high = first.region()
         reading = "the interval is the Anderson-Rubin set"
@@ -204,7 +204,7 @@ def ratio(problem: Problem, name: str, repeat: int) -> Ratio:
     if abs(means[1]) < 1e-10:
         reason = f"the instrument '{name}' does not move the treatment"
         raise Refusal(reason, "Find one that does", "not_identified")
-    vcov = covariance(share[:, None] * (psi - means), problem.cluster, ddof=1)
+    vcov = covariance(share[:, None] * (psi - means), problem.clustering(), ddof=1)
     return Ratio(float(means[0]), float(means[1]), vcov)
 
 

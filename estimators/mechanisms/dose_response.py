@@ -207,7 +207,7 @@ def _spread(problem: Problem, found: Response, weights: np.ndarray) -> tuple[flo
         return value, float(draws.std(ddof=1)), draws
     assert found.psi is not None
     psi = found.psi[:, used] @ weights[used]
-    return value, float(np.sqrt(covariance(psi[:, None], problem.cluster)[0, 0])), None
+    return value, float(np.sqrt(covariance(psi[:, None], problem.clustering())[0, 0])), None
 
 
 def _row(
@@ -218,7 +218,7 @@ def _row(
     if not np.isfinite(value):
         reason = "fewer than five units have a dose within the bandwidth. Ask other doses, or a wider bandwidth"
         return Estimate(estimand, term, contrast, status="refused", status_reason=reason)
-    df = None if problem.n_clusters is None else problem.n_clusters - 1
+    df = problem.reference_df()
     row = made(estimand, value, std_error, None if draws is not None else df, term=term, contrast=contrast, **fields)
     if draws is None:
         return row
@@ -228,7 +228,7 @@ def _row(
 
 
 def _points(problem: Problem, found: Response, curve: np.ndarray, first: int, q: int) -> tuple[CurvePoint, ...]:
-    df = None if problem.n_clusters is None else problem.n_clusters - 1
+    df = problem.reference_df()
     points = []
     for series, start in (("E[Y(d)]", first), ("derivative", q + first)):
         for j, dose in enumerate(curve):

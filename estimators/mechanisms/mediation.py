@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..clusters import check_draws
 from ..errors import Refusal
 from ..estimates import made
 from ..problem import Problem
@@ -120,6 +121,7 @@ def _sides(problem: Problem) -> Sides:
     assert study.mediator is not None
     assert study.treatment is not None
     check_arms(problem) if problem.kind == "binary" else check_sample(problem)
+    check_draws(problem)
     mediator = problem.columns[study.mediator]
     if np.ptp(mediator[problem.w > 0]) == 0:
         reason = f"the mediator '{study.mediator}' is {mediator[0]:g} in every row"

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import Refusal
 from ..estimates import made
-from ..inference import simultaneous_critical_value, wald
+from ..inference import in_students_t, simultaneous_critical_value, wald
 from ..problem import Problem
 from ..result import CurvePoint, Diagnostic, Estimate, Result
 from .aggregate import Average, Averages, Shares, averages_of
@@ -31,7 +31,9 @@ def did(problem: Problem, estimand: str) -> Result:
     ``event_time=…``, ``cohort=…``, ``time=…`` and ``cohort=…:time=…`` (pre-periods too) stand below.
 
     Standard errors are analytic, pointwise, from influence values a unit that count the estimation of cohort shares,
-    propensities and outcome regressions; with a declared cluster (at or above the unit) they are summed by cluster.
+    propensities and outcome regressions; with a declared cluster (at or above the unit) they are summed by cluster,
+    each cohort's jackknifed, with Student's t of the effective number of clusters (`clusters.Arms`);
+    ``cluster_variance: sandwich`` gives G / (G − 1) times the sums' squares, and the normal.
     Curve ``event_study`` carries both the pointwise interval and a simultaneous band by the multiplier bootstrap,
     ``att_gt`` the pointwise interval. Sensitivity rows ``honest_did`` tell how far trends may differ after treatment
     (`honest_did.honest_did`), with a curve of the same name.
@@ -102,13 +104,14 @@ def _common(sample: Compared) -> dict[str, Any]:
 
 def _average_row(estimand: str, one: Average, sample: Compared) -> Estimate:
     treated, se = sample.size(one.groups), sample.standard_error(one.psi)
-    return made(estimand, one.estimate, se, term=one.term, n_units=sample.n, n_treated=treated, **_common(sample))
+    df = sample.reference_df(one.groups)
+    return made(estimand, one.estimate, se, df, term=one.term, n_units=sample.n, n_treated=treated, **_common(sample))
 
 
 def _cell_row(estimand: str, cell: Cell, psi: np.ndarray, sample: Compared) -> Estimate:
     sizes = {"n_units": cell.n_treated + cell.n_controls, "n_treated": cell.n_treated}
-    se = sample.standard_error(psi)
-    return made(estimand, cell.att, se, term=_term(cell), **sizes, **_common(sample))
+    se, df = sample.standard_error(psi), sample.reference_df([cell.cohort])
+    return made(estimand, cell.att, se, df, term=_term(cell), **sizes, **_common(sample))
 
 
 def _term(cell: Cell) -> str:
@@ -117,14 +120,21 @@ def _term(cell: Cell) -> str:
 
 def _critical(found: Averages, sample: Sample, problem: Problem) -> float:
     psi = np.column_stack([one.psi for one in found.event_time])
-    return simultaneous_critical_value(psi, sample.cluster, problem.study.seed, problem.own("bootstrap"))
+    critical = simultaneous_critical_value(psi, sample.cluster, problem.study.seed, problem.own("bootstrap"))
+    return in_students_t(critical, band_df(found, sample))
+
+
+def band_df(found: Averages, sample: Compared) -> float | None:
+    """The fewest degrees of freedom among the event-time averages; None for the normal."""
+    every = [sample.reference_df(one.groups) for one in found.event_time]
+    return min((df for df in every if df is not None), default=None)
 
 
 def _event_study(found: Averages, sample: Compared, critical: float) -> list[CurvePoint]:
     pointwise, simultaneous = [], []
     for one in found.event_time:
         se = sample.standard_error(one.psi)
-        bounds = wald(one.estimate, se)
+        bounds = wald(one.estimate, se, sample.reference_df(one.groups))
         band = (one.estimate - critical * se, one.estimate + critical * se) if se > 0 else (None, None)
         shared: dict[str, Any] = {"x": one.at, "y": one.estimate, "x_label": one.term.removeprefix("event_time=")}
         pointwise.append(
@@ -137,7 +147,7 @@ def _event_study(found: Averages, sample: Compared, critical: float) -> list[Cur
 def _att_gt(effects: GroupTime, sample: Compared) -> list[CurvePoint]:
     points = []
     for k, cell in enumerate(effects.cells):
-        bounds = wald(cell.att, sample.standard_error(effects.psi[:, k]))
+        bounds = wald(cell.att, sample.standard_error(effects.psi[:, k]), sample.reference_df([cell.cohort]))
         low, high, series = bounds.conf_low, bounds.conf_high, f"cohort={label(cell.cohort)}"
         points.append(CurvePoint("att_gt", series, cell.time, cell.att, label(cell.time), low, high))
     return points

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
+from ..clusters import Arms, Clustering, clustering, table
 from ..errors import Refusal
 from ..inference import covariance
 from ..problem import Problem
 from .frame import Panel, by_unit, read_panel
 
 FEWEST_TREATED = 5
+FEWEST_PRE_PERIODS = 3  # of a synthetic control
 
 
 class Compared(Protocol):
@@ -44,6 +46,9 @@ class Compared(Protocol):
     def standard_error(self, psi: np.ndarray) -> float:
         """Standard error of one estimate from its influence values."""
 
+    def reference_df(self, treated: Iterable[float], controls: Iterable[float] | None = None) -> float | None:
+        """Degrees of freedom of Student's t where some cohorts are compared; None for the normal."""
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -60,7 +65,10 @@ class Sample:
         First treated period, infinity for never.
     treated_cohorts : tuple of float
         Cohorts with an effect to estimate, ascending.
-    cluster : ndarray of shape (n,), int, or None
+    cluster : Clustering or None
+        Of the units, with cohorts as arms.
+    arms : Arms or None
+        How clusters carry the cohorts, in ascending order.
     n_incomplete, n_always_treated : int
         Units left out because they miss a period, or were treated in the first one.
     """
@@ -71,7 +79,8 @@ class Sample:
     names: tuple[str, ...]
     cohort: np.ndarray
     treated_cohorts: tuple[float, ...]
-    cluster: np.ndarray | None
+    cluster: Clustering | None
+    arms: Arms | None
     n_incomplete: int
     n_always_treated: int
 
@@ -88,7 +97,7 @@ class Sample:
     @property
     def n_clusters(self) -> int | None:
         """Clusters among the units, or None."""
-        return None if self.cluster is None else len(np.unique(self.cluster))
+        return None if self.cluster is None else len(self.cluster.factors)
 
     @property
     def sizes(self) -> dict[float, int]:
@@ -107,6 +116,12 @@ class Sample:
         """Standard error of one estimate from its influence values of shape (n,)."""
         return float(np.sqrt(self.covariance(psi[:, None])[0, 0]))
 
+    def reference_df(self, treated: Iterable[float], controls: Iterable[float] | None = None) -> float | None:
+        """Degrees of freedom of Student's t where some cohorts are compared; None for the normal."""
+        if self.arms is None or self.cluster is None or self.cluster.df is None:
+            return None
+        return cohorts_df(self.arms, self.sizes, treated, controls)
+
 
 def take_sample(problem: Problem) -> Sample:
     """The units that can be compared.
@@ -121,7 +136,7 @@ def take_sample(problem: Problem) -> Sample:
     Refusal
         For a single period, no complete unit, no treated cohort, no controls, a cluster that cuts through units or
         fewer than two clusters; with status ``not_identified`` for fewer than five treated units, a cohort of one
-        unit or a single control, whose sampling variation cannot be seen.
+        unit or a single control, and for a cohort or controls in one cluster, whose sampling variation cannot be seen.
     """
     panel = read_panel(problem)
     complete, early = panel.complete, panel.cohort <= panel.periods[0]
@@ -130,9 +145,12 @@ def take_sample(problem: Problem) -> Sample:
     cohort = panel.cohort[keep]
     treated = treated_cohorts(sizes(cohort), problem.own("control_group"))
     x = problem.matrix(problem.covariate_terms())
+    arms, clusters = _clusters(problem, panel, keep)
+    if arms is not None:
+        check_cohorts(arms, sizes(cohort), treated, panel.periods, str(problem.study.cluster))
     return Sample(
         panel.periods, panel.y[keep], x.values[panel.row[keep]], x.names, cohort, treated,
-        _cluster(problem, panel, keep), int((~complete).sum()), int((complete & early).sum()),
+        clusters, arms, int((~complete).sum()), int((complete & early).sum()),
     )  # fmt: skip
 
 
@@ -193,17 +211,67 @@ def _identified(treated: Mapping[float, int], n: int) -> None:
         raise Refusal("a single control unit: its sampling variation cannot be seen", "Add controls", "not_identified")
 
 
-def _cluster(problem: Problem, panel: Panel, keep: np.ndarray) -> np.ndarray | None:
+def _clusters(problem: Problem, panel: Panel, keep: np.ndarray) -> tuple[Arms | None, Clustering | None]:
     if problem.cluster is None:
-        return None
+        return None, None
     code = np.unique(problem.columns[problem.study.unit], return_inverse=True)[1]
     labels = by_unit(problem.cluster.astype(str), code, panel.units, str(problem.study.cluster))[keep]
-    codes = np.unique(labels, return_inverse=True)[1]
-    check_clusters(int(codes.max()) + 1)
-    return codes
+    cohorts, arm = np.unique(panel.cohort[keep], return_inverse=True)
+    codes, weight = table(labels, arm, np.ones(len(labels)), len(cohorts))
+    check_clusters(len(weight))
+    names = [str(g) for g in cohorts.tolist()]
+    return Arms.of(weight, names), clustering(codes, weight, names, problem.options.cluster_variance)
 
 
 def check_clusters(n_clusters: int) -> None:
     """Refuse a single cluster."""
     if n_clusters < 2:
         raise Refusal("all units are in one cluster", "Cluster at a level with several groups")
+
+
+def check_cohorts(
+    arms: Arms, sizes: Mapping[float, int], treated: Sequence[float], periods: np.ndarray, role: str
+) -> None:
+    """Refuse where a cohort with an effect, or the only one that is compared with it, lies in one cluster.
+
+    Parameters
+    ----------
+    arms : Arms
+        Of the cohorts.
+    sizes : mapping of cohort to units
+        In the order of the arms, infinity for never treated.
+    treated : sequence of float
+        Cohorts with an effect to estimate.
+    periods : ndarray of shape (T,)
+    role : str
+        The column of the clusters.
+    """
+    controls = [g for g in sizes if g not in treated]
+    mend = "Cluster at a lower level if treatment was assigned there"
+    # A synthetic control asks for one start, three periods before it and two donors; it averages over clusters.
+    if len(treated) == 1 and np.sum(periods < treated[0]) >= FEWEST_PRE_PERIODS and controls == [np.inf]:
+        mend = f"Read synthetic_control, or c{mend[1:]}"
+    elif len(treated) > 1:
+        mend += ", or leave such cohorts out"
+    for j, g in enumerate(sizes):
+        if g in treated:
+            arms.check_arm(j, "ever treated" if len(treated) == 1 else f"treated from {g:g} on", role, mend)
+        elif len(controls) == 1:
+            arms.check_arm(j, "never treated" if np.isinf(g) else "not yet treated", role, mend)
+
+
+def cohorts_df(
+    arms: Arms, sizes: Mapping[float, int], treated: Iterable[float], controls: Iterable[float] | None
+) -> float:
+    """Effective degrees of freedom of a contrast of some cohorts' units with their controls' (`Arms.df_of`).
+
+    Without ``controls``: the never treated, or where there are none all other cohorts.
+    """
+    ours = set(treated)
+    others = {g for g in sizes if g not in ours}
+    theirs = (others & {np.inf} or others) if controls is None else set(controls)
+    parts = np.zeros(len(sizes))
+    for side in (ours, theirs):
+        total = sum(sizes[g] for g in side)
+        parts += [sizes[g] / total if g in side else 0.0 for g in sizes]
+    return arms.df_of(parts)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,17 @@ from . import handed, queries
 Part = tuple[np.ndarray, np.ndarray]
 
 
-def squares(connection: Any, parts: Iterable[Part], products: bool = False) -> tuple[int, np.ndarray]:
+@dataclass(frozen=True)
+class Factor:
+    """What a cluster's squares are multiplied by: SQL, from the names of its sums of the last ``arms`` numbers."""
+
+    arms: int
+    sql: Callable[[Sequence[str]], str]
+
+
+def squares(
+    connection: Any, parts: Iterable[Part], products: bool = False, factor: Factor | None = None
+) -> tuple[int, np.ndarray]:
     """How many clusters there are, and Σ s s' over them, with s a cluster's sums of q numbers of its rows.
 
     DuckDB pulls block after block, groups, and spills where clusters are many: a study may have one for every few rows,
@@ -27,6 +38,9 @@ def squares(connection: Any, parts: Iterable[Part], products: bool = False) -> t
     parts : iterable of (keys of shape (m,), int64; numbers of shape (q, m))
     products : bool
         All of Σ s s'; otherwise its diagonal only.
+    factor : Factor, optional
+        Σ f s s' with a number f of each cluster. The rows' weights in the arms (`arm_rows`) then stand behind the q
+        numbers and are not told.
 
     Returns
     -------
@@ -42,10 +56,12 @@ def squares(connection: Any, parts: Iterable[Part], products: bool = False) -> t
     first = next(batches, None)
     if first is None:
         raise errors[0] if errors else ValueError("there are no rows")
-    q = first.num_columns - 1
+    q = first.num_columns - 1 - (0 if factor is None else factor.arms)
+    names = [f"s{i}" for i in range(first.num_columns - 1)]
+    times = "" if factor is None else f" * ({factor.sql(names[q:])})"
     pairs = [(i, j) for i in range(q) for j in range(i + 1)] if products else [(i, i) for i in range(q)]
-    asked = ", ".join(["count(*)", *(f"sum(s{i} * s{j})" for i, j in pairs)])
-    sums = ", ".join(f"sum(s{i}) as s{i}" for i in range(q))
+    asked = ", ".join(["count(*)", *(f"sum(s{i} * s{j}{times})" for i, j in pairs)])
+    sums = ", ".join(f"sum({name}) as {name}" for name in names)
     stream = handed.stream(first.schema, itertools.chain([first], batches))
     try:
         found = queries.rows(connection, f"select {asked} from (select {sums} from handed group by k)", stream)
@@ -61,6 +77,12 @@ def squares(connection: Any, parts: Iterable[Part], products: bool = False) -> t
     for (i, j), value in zip(pairs, row[1:], strict=True):
         out[i, j] = out[j, i] = value
     return row[0], out
+
+
+def arm_rows(t: np.ndarray, w: np.ndarray | None) -> np.ndarray:
+    """A row's weight among the treated and among the untreated: shape (2, m)."""
+    own = np.array([t == 1, t != 1], dtype=float)
+    return own if w is None else own * w
 
 
 def _caught(parts: Iterable[Part], errors: list[BaseException]) -> Iterator[pa.RecordBatch]:

@@ -199,7 +199,7 @@ def _switch(problem: Problem, log: Log, q: np.ndarray, mean: np.ndarray) -> floa
         psi = mean + np.where(kept, log.rho, 0.0) * residual
         psi = w * (psi - np.average(psi, weights=w))
         bias = np.mean(w * np.where(kept, 0.0, log.rho) * residual)
-        scored.append((standard_error(psi, problem.cluster) ** 2 + float(bias) ** 2, bound))
+        scored.append((standard_error(psi, problem.clustering()) ** 2 + float(bias) ** 2, bound))
     return min(scored, key=lambda one: one[0])[1]
 
 
@@ -233,8 +233,9 @@ def _row(
     contrast = "policy - logged" if term == "gain" else "value"
     if draws is None:
         variance = "influence_function" if problem.cluster is None else "cluster"
-        error = standard_error(psi, problem.cluster, ddof=1)
-        return made(estimand, estimate, error, term=term, contrast=contrast, variance_estimator=variance, **fields)
+        error = standard_error(psi, problem.clustering(), ddof=1)
+        fields = {**fields, "contrast": contrast, "variance_estimator": variance}
+        return made(estimand, estimate, error, problem.reference_df(), term=term, **fields)
     own = draws[term]
     low, high = np.quantile(own, [0.025, 0.975])
     # The share of draws on the other side of zero, twice; never below what so few draws can tell.
@@ -272,7 +273,7 @@ def _diagnostics(problem: Problem, log: Log, bound: float | None) -> tuple[Diagn
     w = problem.w / problem.w.mean()
     rho = w * log.rho
     mean = float(np.mean(rho))
-    spread = standard_error(w * (log.rho - mean), problem.cluster, ddof=1)
+    spread = standard_error(w * (log.rho - mean), problem.clustering(), ddof=1)
     z = (mean - 1) / spread if spread > 0 else None
     top = np.sort(rho)[::-1][: max(1, len(rho) // 100)]
     return (

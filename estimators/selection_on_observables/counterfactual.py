@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from .. import clusters
 from ..errors import Refusal
 from ..estimates import made
 from ..problem import Problem
@@ -54,6 +55,7 @@ def counterfactual(problem: Problem, estimand: str) -> Result:
     Robins 1986 (g-formula); Hoerl & Kennard 1970; Breiman 2001; Rubin 1981.
     """
     check_arms(problem, least=LEAST_UNITS)
+    clusters.check_draws(problem)
     # An outcome of mean 1e9 would cost the effects nine digits.
     centre = float(problem.y.mean())
     systems = fit_systems(problem, centre)

@@ -111,7 +111,7 @@ def _result(
     fields["effective_sample_size"] = diagnostics[0].value
     variance = "cluster" if problem.cluster is not None else problem.own("variance")
     row = made(
-        estimand, estimate, standard_error(psi, problem.cluster),
+        estimand, estimate, standard_error(psi, problem.clustering()), problem.reference_df(),
         variance_estimator=variance, n_trimmed=int((~keep).sum()), **fields,
     )  # fmt: skip
     x = problem.matrix(problem.study.covariates)

@@ -50,7 +50,8 @@ def ipwra(problem: Problem, estimand: str) -> Result:
     diagnostics = weight_diagnostics(t, omega)
     fields = counts(problem) | {"effective_sample_size": diagnostics[0].value}
     variance = "cluster" if problem.cluster is not None else problem.own("variance")
-    row = made(estimand, estimate, standard_error(psi, problem.cluster), variance_estimator=variance, **fields)
+    std_error, df = standard_error(psi, problem.clustering()), problem.reference_df()
+    row = made(estimand, estimate, std_error, df, variance_estimator=variance, **fields)
     x = problem.matrix(problem.study.covariates)
     smd = standardised_differences(x.values, t, omega)
     return Result((row,), (*diagnostics, *balance_diagnostics("weighted_smd", x.names, smd)))

@@ -53,7 +53,8 @@ def ope(problem: Problem, estimand: str) -> Result:
 
     τ = mean of the scores s (see `scores`), with influence values s − τ (ATE) or s − τ T / P(T = 1) (ATT); the latter
     count the estimation of P(T = 1). That the nuisances were estimated does not enter: with both models right it has no
-    first-order effect (Neyman orthogonality). Normal reference. The estimand ``policy_value`` is what outcomes would be
+    first-order effect (Neyman orthogonality). The reference is the normal, with a
+    declared cluster Student's t (`clusters.Arms.df_of`). The estimand ``policy_value`` is what outcomes would be
     on average if all, nobody, or those who are predicted to gain enough were treated: see `policy_values`.
 
     Option ``learner``: of propensity and outcome regressions, see `estimators.learned`; with a learned one propensities
@@ -84,7 +85,8 @@ def ope(problem: Problem, estimand: str) -> Result:
     fields = counts(problem) | {"effective_sample_size": diagnostics[0].value}
     variance = "cluster" if problem.cluster is not None else "influence_function"
     row = made(
-        estimand, float(splits.estimate[0]), float(splits.std_error[0]), variance_estimator=variance, **fields
+        estimand, float(splits.estimate[0]), float(splits.std_error[0]), problem.reference_df(),
+        variance_estimator=variance, **fields,
     )  # fmt: skip
     return Result((row,), (*diagnostics, *splits.diagnostics()))
 
@@ -98,7 +100,7 @@ def _of_split(problem: Problem, estimand: str, repeat: int) -> tuple[np.ndarray,
     estimate = float(np.mean(share * s))
     target = problem.t / _treated_share(problem) if estimand == "ATT" else 1.0
     # One degree of freedom off, so that an analyst's stddev(dr_score) / sqrt(count(*)) gives the same number.
-    std_error = standard_error(share * (s - estimate * target), problem.cluster, ddof=1)
+    std_error = standard_error(share * (s - estimate * target), problem.clustering(), ddof=1)
     return np.array([estimate]), np.array([std_error])
 
 

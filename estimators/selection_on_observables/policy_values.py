@@ -75,7 +75,7 @@ def policy_values(problem: Problem, propensity: Callable[[int], np.ndarray]) -> 
     follows["threshold"] = np.where(treated, follows["treat_all"], follows["treat_none"])
     sizes = {name: effective_sample_size(omega * problem.w) for name, omega in follows.items()}
     variance = "cluster" if problem.cluster is not None else "influence_function"
-    fields = {**counts(problem), "variance_estimator": variance}
+    fields = {**counts(problem), "variance_estimator": variance, "df": problem.reference_df()}
     found = result(problem.study, splits.estimate, splits.std_error, cut, share, sizes, fields)
     return Result(found.estimates, (*found.diagnostics, *splits.diagnostics()), found.curves)
 
@@ -92,7 +92,7 @@ def _of_split(problem: Problem, e: np.ndarray, cut: float, repeat: int) -> tuple
         raise not_finite()
     share = problem.w / problem.w.mean()
     values = np.mean(share * scores, axis=1)
-    vcov = covariance((share * (scores - values[:, None])).T, problem.cluster, ddof=1)
+    vcov = covariance((share * (scores - values[:, None])).T, problem.clustering(), ddof=1)
     return terms(values, vcov)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..balance import balance_diagnostics, standardised_differences
+from ..clusters import Clustering
 from ..errors import Refusal
 from ..estimates import made
 from ..inference import effective_sample_size, standard_error
@@ -97,6 +98,7 @@ def psm(problem: Problem, estimand: str) -> Result:
         estimand,
         contrast.effect,
         std_error,
+        problem.reference_df(),
         n_clusters=problem.n_clusters,
         n_units=int(inside.sum()),
         n_treated=int(problem.t[inside].sum()),
@@ -165,8 +167,9 @@ def _error(
     problem: Problem, estimand: str, outcome: dict[int, np.ndarray], sides: dict[int, Matches], contrast: Contrast
 ) -> tuple[float, str]:
     """Standard error, and the name of the variance that it is of."""
-    if problem.cluster is not None:
-        return clustered_error(outcome, sides, problem.cluster), "cluster"
+    clusters = problem.clustering()
+    if clusters is not None:
+        return clustered_error(outcome, sides, clusters), "cluster"
     if knows_estimation(problem.options.own, sum(m.unmatched for m in sides.values())):
         variance = _estimated_variance(problem, estimand, sides, contrast.effect)
         if variance > 0:
@@ -196,10 +199,10 @@ def _estimated_variance(problem: Problem, estimand: str, sides: dict[int, Matche
     return (squared + spread - near.tilt.taken(estimand, effect)) * scale**2
 
 
-def clustered_error(outcome: dict[int, np.ndarray], sides: dict[int, Matches], cluster: np.ndarray) -> float:
+def clustered_error(outcome: dict[int, np.ndarray], sides: dict[int, Matches], cluster: Clustering) -> float:
     """Cluster-robust standard error of the matched contrast, the matches taken as known.
 
-    A unit counts as Σ (2W − 1) (1{matched} + K) (Y − mean of its side), added up by cluster, times G / (G − 1): the
+    A unit counts as Σ (2W − 1) (1{matched} + K) (Y − mean of its side), added up by cluster and jackknifed: the
     error of the weighted difference in means that `matching_weights` make. It leaves the covariates' share in the
     outcome in, so it is conservative (Abadie & Spiess 2022).
 
@@ -207,16 +210,18 @@ def clustered_error(outcome: dict[int, np.ndarray], sides: dict[int, Matches], c
     ----------
     outcome, sides
         As in `matched_contrast`.
-    cluster : ndarray of shape (n,)
+    cluster : Clustering
+        Of the n units.
     """
-    psi, matched = np.zeros(len(cluster)), 0
+    n = len(cluster.codes)
+    psi, matched = np.zeros(n), 0
     for arm, m in sides.items():
-        y, used = outcome[arm], m.used(len(cluster))
-        own = np.zeros(len(cluster))
+        y, used = outcome[arm], m.used(n)
+        own = np.zeros(n)
         own[m.target] = y[m.target] - y[m.target].mean()
         psi += (2 * arm - 1) * (own - used * (y - used @ y / used.sum()))
         matched += len(m.target)
-    return standard_error(psi * len(cluster) / matched, cluster)
+    return standard_error(psi * n / matched, cluster)
 
 
 def _sides(problem: Problem, estimand: str) -> dict[int, Matches]:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..balance import balance_diagnostics, standardised_differences
+from ..clusters import Clustering
 from ..errors import Refusal
 from ..estimates import made
-from ..inference import cluster_sums, effective_sample_size
+from ..inference import effective_sample_size
 from ..linear import LinearFit, fit_ols, leverage
 from ..problem import Problem
 from ..result import Diagnostic, Result
@@ -90,7 +91,8 @@ def stratification(problem: Problem, estimand: str) -> Result:
     of_shares = share_errors(got, t, strata, estimand) if variance == "with_shares" else np.zeros(problem.n)
     fields = counts(problem) | {"n_trimmed": 0, "effective_sample_size": effective_sample_size(weights)}
     fields["variance_estimator"] = variance if problem.cluster is None else "cluster"
-    row = made(estimand, got.effect, _standard_error(got.errors, of_shares, problem.cluster), **fields)
+    std_error = _standard_error(got.errors, of_shares, problem.clustering())
+    row = made(estimand, got.effect, std_error, problem.reference_df(), **fields)
     return Result((row,), _diagnostics(problem, strata, weights, estimand))
 
 
@@ -176,11 +178,10 @@ def _fit(y: np.ndarray, x: np.ndarray, names: tuple[str, ...], stratum: int) -> 
         raise Refusal(f"stratum {stratum} cannot be regressed: {few}", "Use fewer strata or covariates") from None
 
 
-def _standard_error(errors: np.ndarray, of_shares: np.ndarray, cluster: np.ndarray | None) -> float:
+def _standard_error(errors: np.ndarray, of_shares: np.ndarray, cluster: Clustering | None) -> float:
     if cluster is None:
         return float(np.sqrt(np.sum(errors**2) + np.sum(of_shares**2)))
-    sums = cluster_sums(errors + of_shares, cluster)
-    return float(np.sqrt(np.sum(sums**2) * len(sums) / (len(sums) - 1)))
+    return float(np.sqrt(np.sum(cluster.sums(errors + of_shares) ** 2)))
 
 
 def _check_arms(t: np.ndarray, strata: np.ndarray, least: int, why: str) -> None:

@@ -32,6 +32,7 @@ from ..selection_on_observables.counterfactual import (
     spread_rows,
 )
 from ..selection_on_observables.systems import has_products, least_gcv
+from .carried import factor_of
 from .counterfactual_scan import SYSTEMS, Fits, Reader, Sample, Totals, parts
 from .own_moments import moments_of
 from .problem import Streamed
@@ -50,7 +51,7 @@ def counterfactual(problem: Streamed, estimand: str) -> Result:
     last scan predicts both outcomes of every row: about 100,000 rows a second and core (140,000 with 8 covariates,
     85,000 with 20).
 
-    Standard errors are √Σψ² / n by influence values ψ (sums a cluster, times G / (G − 1), where clusters are declared):
+    Standard errors are √Σψ² / n by influence values ψ (sums a cluster, jackknifed, where clusters are declared):
     what the standard deviation over draws of the Bayesian bootstrap tends to. ψ counts the sampling of the covariates
     and the residuals of both regressions with the ridge's penalty kept; for the forest, its training rows' out-of-bag
     residuals times the weight that the predictions of all units put on them. Normal reference. The option ``bootstrap``
@@ -280,16 +281,16 @@ def _look(fits: Fits, forests: tuple[Forest, Forest], trained: Sample, standard:
 
 
 def _scan(problem: Streamed, given, totals: Totals) -> np.ndarray:  # type: ignore[no-untyped-def]
-    """Products of the influence values and 1, row by row or of sums a cluster, G / (G − 1) times: shape (4, 4)."""
+    """Products of the influence values and 1, by row, or of sums a cluster times the cluster's factor: shape (4, 4)."""
     if problem.study.cluster is None:
         for _ in given:
             pass
         return totals.cross
     clusters = problem.n_clusters
     assert clusters is not None
-    found, products = squares(problem.source.connection, given, products=True)
+    found, products = squares(problem.source.connection, given, products=True, factor=factor_of(problem))
     check_keys(found, clusters)
-    return products * (clusters / (clusters - 1))
+    return products
 
 
 def _result(
@@ -301,7 +302,7 @@ def _result(
     levels = [arms[1].level - arms[0].level for arms in (fits.linear, fits.nonlinear)]
     effects = sd * np.array([*levels, totals.pilot + totals.learned / n])
     kind = "influence_function" if problem.study.cluster is None else "cluster"
-    fields = counts(problem) | {"variance_estimator": kind}
+    fields = counts(problem) | {"variance_estimator": kind, "df": problem.reference_df()}
     rows = [made(estimand, float(effects.mean()), float(np.sqrt(variance.mean())), **fields)]
     for j, name in enumerate(SYSTEMS):
         own = float(np.sqrt(variance[j, j]))

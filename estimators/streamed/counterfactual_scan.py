@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..scan.arm_fit import ArmFit
-from ..scan.clusters import Part
+from ..scan.clusters import Part, arm_rows
 from ..scan.features import Features, pieces
 from ..scan.forest import Coarse, Forest
 from ..scan.frame import Frame, Grouped
@@ -162,7 +162,7 @@ def _pieces(
         f = fits.features.fill(piece, buffer)
         psi = _piece(f[:-1], f[-1], arm, learned[:, at], None if moved is None else moved[at], fits, totals)
         if cluster is not None:
-            yield cluster[at], psi
+            yield cluster[at], np.vstack([psi, arm_rows(np.full(psi.shape[1], arm), None)])
         start = at.stop
 
 

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..clusters import Arms
+from ..inference import in_students_t
 from ..panel.att_gt import Comparison, GroupTime, cell, comparisons
-from ..panel.did import assembled, overall_averages
+from ..panel.did import assembled, band_df, overall_averages
 from ..panel.pretrends import tried
 from ..result import Result
 from ..scan.stream import Column
@@ -17,7 +19,7 @@ from .panel_copy import sorted_copy
 from .panel_influence import Influence, simultaneous_critical_value
 from .panel_paths import PathSums, path_effects, path_sums
 from .panel_rows import panel_rows
-from .panel_sample import Counted, check, cluster_changes
+from .panel_sample import Counted, check, cluster_changes, cohort_arms, factors
 from .panel_trends import streamed_test
 from .problem import Streamed
 
@@ -58,6 +60,7 @@ def did(problem: Streamed, estimand: str) -> Result:
     found = overall_averages(effects, shares)
     band = sample.covariance(np.column_stack([one.psi for one in found.event_time]))
     critical = simultaneous_critical_value(band, problem.study.seed, problem.own("bootstrap"))
+    critical = in_students_t(critical, band_df(found, sample))
     test = tried(lambda: streamed_test(problem, effects, sample))
     return assembled(problem, estimand, effects, shares, found, sample, critical, test)
 
@@ -70,19 +73,21 @@ def streamed_effects(problem: Streamed, pre_only: bool = False) -> tuple[GroupTi
 
 
 def _unadjusted(problem: Streamed, pre_only: bool) -> tuple[GroupTime, Influence]:
-    sums = _paths(problem)
+    sums, arms = _paths(problem)
     counted = Counted(sums.periods, sums.tally, sums.sizes, sums.n_clusters)
-    found, skipped = _comparisons(problem, counted, pre_only)
+    found, skipped = _comparisons(problem, counted, arms, pre_only)
     att, products = path_effects(sums, found)
-    return _effects(counted, found, skipped, att, np.zeros(len(found), dtype=np.int64), products)
+    return _effects(problem, counted, arms, found, skipped, att, np.zeros(len(found), dtype=np.int64), products)
 
 
-def _paths(problem: Streamed) -> PathSums:
-    """The sums, taken once a study."""
-    if "panel paths" not in problem.cache:
+def _paths(problem: Streamed) -> tuple[PathSums, Arms | None]:
+    """The sums, taken once a study and variance, and how clusters carry the cohorts."""
+    key = ("panel paths", problem.options.cluster_variance)
+    if key not in problem.cache:
         rows = panel_rows(problem, clustered=cluster_changes(problem) is None)
-        problem.cache["panel paths"] = path_sums(rows)
-    return problem.cache["panel paths"]
+        arms = cohort_arms(problem, rows)
+        problem.cache[key] = path_sums(rows, factors(problem, arms)), arms
+    return problem.cache[key]
 
 
 def _adjusted(problem: Streamed, columns: tuple[Column, ...], pre_only: bool) -> tuple[GroupTime, Influence]:
@@ -90,25 +95,29 @@ def _adjusted(problem: Streamed, columns: tuple[Column, ...], pre_only: bool) ->
     given = panel_rows(problem, columns, clustered=cluster_changes(problem) is None)
     with sorted_copy(given) as rows:
         first = first_pass(rows, names, problem.n)
-        found, skipped = _comparisons(problem, first.counted, pre_only)
-        link = problem.options.propensity.link
-        att, trimmed, products = adjusted_effects(rows, first, found, names, problem.own("method"), link)
-    return _effects(first.counted, found, skipped, att, trimmed, products)
+        arms = cohort_arms(problem, given)
+        found, skipped = _comparisons(problem, first.counted, arms, pre_only)
+        link, scale = problem.options.propensity.link, factors(problem, arms)
+        att, trimmed, products = adjusted_effects(rows, first, found, names, problem.own("method"), link, scale)
+    return _effects(problem, first.counted, arms, found, skipped, att, trimmed, products)
 
 
-def _comparisons(problem: Streamed, counted: Counted, pre_only: bool) -> tuple[list[Comparison], int]:
-    treated = check(problem, counted)
+def _comparisons(
+    problem: Streamed, counted: Counted, arms: Arms | None, pre_only: bool
+) -> tuple[list[Comparison], int]:
+    treated = check(problem, counted, arms)
     return comparisons(counted.periods, treated, counted.sizes, problem.own("control_group"), pre_only=pre_only)
 
 
 def _effects(
-    counted: Counted, found: Sequence[Comparison], skipped: int, att: np.ndarray, trimmed: np.ndarray,
-    products: np.ndarray,
+    problem: Streamed, counted: Counted, arms: Arms | None, found: Sequence[Comparison], skipped: int,
+    att: np.ndarray, trimmed: np.ndarray, products: np.ndarray,
 ) -> tuple[GroupTime, Influence]:  # fmt: skip
     values = zip(found, att.tolist(), trimmed.tolist(), strict=True)
     cells = tuple(cell(one, counted.periods, effect, out) for one, effect, out in values)
     tally = counted.tally
+    own = arms.present() if arms is not None and problem.options.cluster_variance == "jackknife" else None
     sample = Influence(
-        counted.n, tally.incomplete, tally.always, counted.n_clusters, counted.sizes, products, counted.periods
+        counted.n, tally.incomplete, tally.always, counted.n_clusters, counted.sizes, products, counted.periods, own
     )  # fmt: skip
     return GroupTime(cells, sample.effects_psi(), skipped), sample

@@ -54,7 +54,7 @@ def ipw(problem: Streamed, estimand: str) -> Result:
     diagnostics = weight_diagnostics(hajek.total(estimand), hajek.square(estimand), hajek.most(estimand))
     kept = hajek.plain[:, 0]
     row = made(
-        estimand, estimate * found.unit, std_error * found.unit,
+        estimand, estimate * found.unit, std_error * found.unit, problem.reference_df(),
         variance_estimator="cluster" if clustered else "stacked" if stacked else "fixed_weights",
         n_units=int(kept.sum()), n_treated=int(kept[0]), n_trimmed=hajek.rows - int(kept.sum()),
         n_clusters=_clusters(problem, hajek), effective_sample_size=diagnostics[0].value,

@@ -52,7 +52,14 @@ def ope(problem: Streamed, estimand: str) -> Result:
     diagnostics = _diagnostics(robust, estimand)
     fields = counts(problem) | {"effective_sample_size": diagnostics[0].value}
     variance = "cluster" if problem.study.cluster is not None else "influence_function"
-    row = made(estimand, estimate * found.unit, std_error * found.unit, variance_estimator=variance, **fields)
+    row = made(
+        estimand,
+        estimate * found.unit,
+        std_error * found.unit,
+        problem.reference_df(),
+        variance_estimator=variance,
+        **fields,
+    )
     return Result((row,), diagnostics)
 
 

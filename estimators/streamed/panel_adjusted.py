@@ -14,7 +14,7 @@ from ..panel.two_period import HIGHEST_PROPENSITY
 from ..scan.solve import least_squares
 from .panel_bases import Base, First, bases_of, changed
 from .panel_logits import Logits, fit_logits, separated
-from .panel_paths import OpenCluster
+from .panel_paths import Factors, OpenCluster
 from .panel_rows import PanelRows, Units, units_of
 
 
@@ -66,8 +66,9 @@ class Adjusted:
 
 
 def adjusted_effects(
-    rows: PanelRows, first: First, found: Sequence[Comparison], names: tuple[str, ...], method: str, link: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rows: PanelRows, first: First, found: Sequence[Comparison], names: tuple[str, ...], method: str, link: str,
+    factors: Factors | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
     """ATT(g, t) by ``reg``, ``ipw`` or ``dr``, and the products of all influence values.
 
     Passes: ``reg`` two (its regressions follow from the first pass), ``ipw`` and ``dr`` two more than the propensities,
@@ -91,7 +92,7 @@ def adjusted_effects(
     att, trimmed = np.empty(len(found)), np.empty(len(found), dtype=np.int64)
     for part in parts:
         att[part.base.cells], trimmed[part.base.cells] = part.treated - part.controls, part.n_trimmed
-    return att, trimmed, _products(rows, parts, first.counted.sizes, found, link)
+    return att, trimmed, _products(rows, parts, first.counted.sizes, found, link, factors)
 
 
 def _regressions(
@@ -248,8 +249,9 @@ def _solved(
 
 
 def _products(
-    rows: PanelRows, parts: Sequence[Adjusted], sizes: Mapping[float, int], found: Sequence[Comparison], link: str
-) -> np.ndarray:
+    rows: PanelRows, parts: Sequence[Adjusted], sizes: Mapping[float, int], found: Sequence[Comparison], link: str,
+    factors: Factors | None,
+) -> np.ndarray:  # fmt: skip
     """One pass to Σ ψ ψ' of all effects and of the cohorts' indicators, summed by cluster where one is declared."""
     n = sum(sizes.values())
     present = np.searchsorted(rows.cohorts, list(sizes))
@@ -265,12 +267,22 @@ def _products(
             psi[:, part.base.cells] = n * _influence(part, units, found, link).T
         psi[:, len(found) :] = (units.code[:, None] == present) - share
         if units.cluster is not None:
-            psi = open_cluster.add(units.cluster, psi)
+            cohorts = units.code[:, None] == np.arange(len(rows.cohorts))
+            psi = _factored(open_cluster.add(units.cluster, np.column_stack([psi, cohorts])), products, factors)
         products += psi.T @ psi
     if seen != n:
         raise RuntimeError(f"a pass of the rows saw {seen} units, and the first one {n}")
     rest = open_cluster.rest()
-    return products + rest.T @ rest if len(rest) else products
+    if not len(rest):
+        return products
+    last = _factored(rest, products, factors)
+    return products + last.T @ last
+
+
+def _factored(sums: np.ndarray, products: np.ndarray, factors: Factors | None) -> np.ndarray:
+    """Sums a cluster times the cluster's factor; behind them stand its numbers of units in each cohort."""
+    own, units = sums[:, : len(products)], sums[:, len(products) :]
+    return own if factors is None else own * factors(units)[:, None]
 
 
 def _influence(part: Adjusted, units: Units, found: Sequence[Comparison], link: str) -> np.ndarray:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..clusters import Arms
 from ..laws import normal_quantile
 from ..panel.aggregate import Shares
+from ..panel.sample import cohorts_df
 
 # Directions with less of the largest eigenvalue are rounding, as in `estimators.inference.joint_wald`.
 RANK = 1e-10
@@ -30,8 +32,10 @@ class Influence:
     sizes : mapping of cohort to units
         In ascending order, infinity for never treated.
     products : ndarray of shape (b, b)
-        S: products of the functions, summed over units; of their sums a cluster, summed over clusters.
+        S: products of the functions, summed over units; of their sums a cluster times its factor, over clusters.
     periods : ndarray of shape (T,)
+    arms : Arms or None
+        How clusters carry the cohorts; None without clusters, and for the normal.
     """
 
     n: int
@@ -41,6 +45,7 @@ class Influence:
     sizes: Mapping[float, int]
     products: np.ndarray
     periods: np.ndarray
+    arms: Arms | None = None
 
     def size(self, cohorts: Iterable[float]) -> int:
         """Units of some cohorts."""
@@ -57,15 +62,18 @@ class Influence:
         return Shares(share, dict(zip(self.sizes, rows, strict=True)))
 
     def covariance(self, psi: np.ndarray) -> np.ndarray:
-        """Covariance of estimates from their influence values of shape (b, k); by cluster times G / (G − 1)."""
+        """Covariance of estimates from their influence values of shape (b, k)."""
         used = np.flatnonzero(psi.any(axis=1))
         own = psi[used]
-        factor = 1.0 if self.n_clusters is None else self.n_clusters / (self.n_clusters - 1)
-        return own.T @ self.products[np.ix_(used, used)] @ own / self.n**2 * factor
+        return own.T @ self.products[np.ix_(used, used)] @ own / self.n**2
 
     def standard_error(self, psi: np.ndarray) -> float:
         """Standard error of one estimate from its influence values of shape (b,)."""
         return float(np.sqrt(max(self.covariance(psi[:, None])[0, 0], 0.0)))
+
+    def reference_df(self, treated: Iterable[float], controls: Iterable[float] | None = None) -> float | None:
+        """Degrees of freedom of Student's t where some cohorts are compared; None for the normal."""
+        return None if self.arms is None else cohorts_df(self.arms, self.sizes, treated, controls)
 
 
 def simultaneous_critical_value(vcov: np.ndarray, seed: int, draws: int = 1000, level: float = 0.95) -> float:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from ..panel.att_gt import Comparison
 from .panel_rows import PanelRows, Tally, Units, units_of
+
+Factors = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass
@@ -55,7 +57,8 @@ class PathSums:
     total : ndarray of shape (C, T)
         Σ v a cohort; its first column counts units.
     own : ndarray of shape (C, T, T)
-        Σ V V' over clusters that lie within one cohort (without clusters: over units), V the sum of v in a cluster.
+        Σ V V' over clusters that lie within one cohort (without clusters: over units), V the sum of v in a cluster
+        times its factor.
     across : ndarray of shape (C T, C T), or None
         Σ V V' over the other clusters, V of all cohorts side by side.
     tally : Tally
@@ -70,6 +73,7 @@ class PathSums:
     across: np.ndarray | None = None
     tally: Tally = field(default_factory=Tally)
     n_clusters: int | None = None
+    factors: Factors | None = None
 
     @property
     def sizes(self) -> dict[float, int]:
@@ -77,12 +81,16 @@ class PathSums:
         return {float(g): int(c) for g, c in zip(self.cohorts, self.total[:, 0], strict=True) if c}
 
 
-def path_sums(rows: PanelRows) -> PathSums:
-    """One pass of the rows; memory C T² numbers, with clusters that span cohorts (C T)²."""
+def path_sums(rows: PanelRows, factors: Factors | None = None) -> PathSums:
+    """One pass of the rows; memory C T² numbers, with clusters that span cohorts (C T)².
+
+    ``factors``: from clusters' numbers of units in each cohort, of shape (q, C), to what their sums are multiplied by
+    before they are squared.
+    """
     c, t = len(rows.cohorts), len(rows.periods)
     sums = PathSums(
         rows.periods, rows.cohorts, np.full((c, t - 1), np.nan), np.zeros((c, t)), np.zeros((c, t, t)),
-        n_clusters=0 if rows.clustered else None,
+        n_clusters=0 if rows.clustered else None, factors=factors,
     )  # fmt: skip
     open_cluster = OpenCluster()
     for units in units_of(rows):
@@ -132,12 +140,14 @@ def _add_clusters(sums: PathSums, wide: np.ndarray) -> None:
     by_cohort = wide.reshape(len(wide), *sums.total.shape)
     sums.total += by_cohort.sum(axis=0)
     has = by_cohort[:, :, 0] > 0
+    if sums.factors is not None:
+        by_cohort = by_cohort * sums.factors(by_cohort[:, :, 0])[:, None, None]
     single = has.sum(axis=1) == 1
     for c in np.flatnonzero(has[single].any(axis=0)):
         part = by_cohort[single & has[:, c], c]
         sums.own[c] += part.T @ part
     if not single.all():
-        several = wide[~single]
+        several = by_cohort[~single].reshape(-1, wide.shape[1])
         product = several.T @ several
         sums.across = product if sums.across is None else sums.across + product
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ..clusters import Arms
 from ..panel.frame import changes
-from ..panel.sample import check_clusters, check_panel, treated_cohorts
+from ..panel.sample import check_clusters, check_cohorts, check_panel, treated_cohorts
 from ..scan.stream import quoted
-from .panel_rows import Tally, cohort_sql, first_changed
+from .carried import of_arms
+from .panel_paths import Factors
+from .panel_rows import PanelRows, Tally, cohort_sql, first_changed
 from .problem import Streamed
 
 
@@ -49,7 +53,33 @@ def cluster_changes(problem: Streamed) -> Any:
     return problem.cache["cluster changes"]
 
 
-def check(problem: Streamed, counted: Counted) -> tuple[float, ...]:
+def cohort_arms(problem: Streamed, rows: PanelRows) -> Arms | None:
+    """How clusters carry the units of each cohort of `PanelRows.cohorts`; None where no cluster is read."""
+    cluster, study = problem.study.cluster, problem.study
+    if not rows.clustered or cluster is None:
+        return None
+    key = "cohort arms"
+    if key not in problem.cache:
+        cohort = cohort_sql(str(study.cohort), float(rows.periods[-1]))
+        units = problem.source.sql(f"any_value({quoted(cluster)}) as k, any_value({cohort}) as g, count(*) as seen")
+        whole = f"seen = {len(rows.periods)} and g > {float(rows.periods[0])!r}"
+        units = f"(select k, g from ({units} group by {quoted(study.unit)}) where {whole})"
+        compared = dataclasses.replace(problem.source, relation=units, where="")
+        own = [f"'{'infinity' if np.isinf(g) else repr(float(g))}'::double" for g in rows.cohorts]
+        in_arms = [f"case when g = {g} then 1.0::double else 0.0::double end" for g in own]
+        problem.cache[key] = of_arms(compared, "k", in_arms, tuple(own))
+    return problem.cache[key]
+
+
+def factors(problem: Streamed, arms: Arms | None) -> Factors | None:
+    """What sums a cluster are multiplied by before they are squared; see `estimators.clusters.clustering`."""
+    if arms is None or problem.options.cluster_variance == "jackknife":
+        return None if arms is None else arms.factors
+    ratio = (arms.n_clusters / (arms.n_clusters - 1)) ** 0.5 if arms.n_clusters > 1 else np.nan
+    return lambda units: np.full(len(units), ratio)
+
+
+def check(problem: Streamed, counted: Counted, arms: Arms | None) -> tuple[float, ...]:
     """The cohorts with an effect to estimate, ascending; refuses where `panel.sample.take_sample` does."""
     study, tally = problem.study, counted.tally
     assert study.cohort is not None
@@ -62,4 +92,6 @@ def check(problem: Streamed, counted: Counted) -> tuple[float, ...]:
         raise changes(str(study.cluster), moved)
     if counted.n_clusters is not None:
         check_clusters(counted.n_clusters)
+        if arms is not None:
+            check_cohorts(arms.present(), counted.sizes, treated, counted.periods, str(study.cluster))
     return treated

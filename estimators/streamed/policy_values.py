@@ -17,6 +17,7 @@ from ..selection_on_observables.policy_values import (
     terms,
     threshold,
 )
+from .carried import factor_of
 from .problem import Streamed
 from .sample import counts
 from .weighing import Weighed
@@ -46,8 +47,7 @@ def _valued(problem: Streamed, found: Weighed, cut: float, clip: float) -> Resul
     means = sums.totals[2:] / total
     # An influence value is n c'a, a the numbers of a row and c = (1 of the score − its mean of w) / Σ w.
     c = np.hstack([-means[:, None], np.zeros((len(POLICIES), 1)), np.eye(len(POLICIES))]) / total
-    number = sums.rows if groups is None else groups
-    vcov = c @ cross @ c.T * number / (number - 1)
+    vcov = c @ cross @ c.T * (sums.rows / (sums.rows - 1) if groups is None else 1.0)
     location = float(found.read.frame.shift[-1])
     values = location + found.unit * means
     estimates, std_errors = terms(values, vcov * found.unit**2)
@@ -56,7 +56,7 @@ def _valued(problem: Streamed, found: Weighed, cut: float, clip: float) -> Resul
         for name, (size, square) in zip(POLICIES, sums.weights, strict=True)
     }
     variance = "cluster" if study.cluster is not None else "influence_function"
-    fields = {**counts(problem), "variance_estimator": variance}
+    fields = {**counts(problem), "variance_estimator": variance, "df": problem.reference_df()}
     return result(study, estimates, std_errors, cut, float(sums.totals[1] / total), sizes, fields)
 
 
@@ -70,6 +70,7 @@ def _scanned(problem: Streamed, found: Weighed, sums: PolicySums) -> tuple[int |
     def parts() -> Iterator[clusters.Part]:
         for rows in found.read.rows(problem, clustered=True):
             assert rows.cluster is not None
-            yield rows.cluster, sums.numbers(rows, rows.crossfitted())
+            numbers = sums.numbers(rows, rows.crossfitted())
+            yield rows.cluster, np.vstack([numbers, clusters.arm_rows(rows.t, rows.w)])
 
-    return clusters.squares(problem.source.connection, parts(), products=True)
+    return clusters.squares(problem.source.connection, parts(), products=True, factor=factor_of(problem))

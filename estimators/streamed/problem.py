@@ -11,6 +11,7 @@ import numpy as np
 
 from ..assemble import scanned_hash
 from ..bounds import LARGEST
+from ..clusters import Arms, By, arms_of
 from ..contracts import Facts
 from ..errors import Refusal
 from ..moments import Moments
@@ -20,6 +21,7 @@ from ..scan import moments_scan
 from ..scan.stream import Column, Plan, Source, quoted
 from ..study import Options, Study
 from ..terms import out_of_bounds, parts_of, unique
+from .carried import carried
 from .facts import facts as facts_of
 
 
@@ -94,6 +96,31 @@ class Streamed:
         if name is not None and "n_clusters" not in self.cache:
             self.cache["n_clusters"] = self.source.one(f"count(distinct {quoted(name)})")[0]
         return None if name is None else self.cache["n_clusters"]
+
+    def is_binary(self, name: str) -> bool:
+        """Whether a column holds zeros and ones only; asked once."""
+        if name not in self.types or not scan_columns.is_number(self.types[name]):
+            return False
+        key = ("is binary", name)
+        if key not in self.cache:
+            value = f"{quoted(name)}::double"
+            self.cache[key] = self.source.one(f"count(*) filter (where {value} not in (0, 1))")[0] == 0
+        return self.cache[key]
+
+    def arms(self, by: By) -> Arms:
+        """How the declared clusters share the weight of the arms; two queries, asked once, whatever their number."""
+        key = ("arms", by)
+        if key not in self.cache:
+            assert self.study.cluster is not None
+            weight = quoted(self.study.weight) if self.study.weight else None
+            self.cache[key] = carried(self.source, quoted(self.study.cluster), weight, by)
+        return self.cache[key]
+
+    def reference_df(self) -> float | None:
+        """Degrees of freedom of Student's t for influence values: the clusters', None for the normal."""
+        if self.study.cluster is None or self.options.cluster_variance == "sandwich":
+            return None
+        return self.arms(arms_of(self)[0]).df
 
     def data_hash(self) -> str:
         """Of the columns, whatever the order of the rows; taken once."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from .. import clusters
 from ..bounds import ALL_OF_THE_WEIGHT
 from ..errors import Refusal
 from ..sample import all_of_the_weight
@@ -69,7 +70,8 @@ def check_sample(problem: Streamed) -> None:
     Raises
     ------
     Refusal
-        For an outcome that never varies, a negative weight, weights that are all zero or one unit's, or one cluster.
+        For an outcome that never varies, a negative weight, weights that are all zero or one unit's, or one cluster;
+        ``not_identified`` where an arm lies in one cluster (`clusters.check`).
     """
     found = sample(problem)
     if found.low == found.high:
@@ -83,6 +85,7 @@ def check_sample(problem: Streamed) -> None:
     if problem.n_clusters == 1:
         reason = f"all rows are in one cluster of '{problem.study.cluster}'"
         raise Refusal(reason, "Name a column with several clusters, or drop the role 'cluster'")
+    clusters.check(problem)
 
 
 def check_arms(problem: Streamed, used: tuple[int, int] | None = None, least: int = 2) -> None:

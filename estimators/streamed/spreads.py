@@ -12,6 +12,7 @@ from ..scan import clusters, handed
 from ..scan.doubly_robust import DoublyRobust
 from ..scan.stratified import Cells, Differences, Regressions, between
 from ..scan.weighting import Hajek, Rows
+from .carried import factor_of
 from .problem import Streamed
 from .weighing import Weighed
 
@@ -20,7 +21,7 @@ Run = tuple[str, str]
 
 @dataclass(frozen=True)
 class Spread:
-    """Σ ψ² of an estimate (of a clustered study: of sums a cluster), in units of the standardised outcome.
+    """Σ ψ² of an estimate (with clusters: of sums a cluster, with its factor), in the standardised outcome's units.
 
     Attributes
     ----------
@@ -38,9 +39,8 @@ class Spread:
     shares: float = 0.0
 
     def std_error(self) -> float:
-        """√Σ ψ², with G / (G − 1) for clusters, and the shares' part."""
-        factor = 1.0 if self.clusters is None else self.clusters / (self.clusters - 1)
-        return float((self.square * factor + self.shares) ** 0.5)
+        """√Σ ψ², with the shares' part."""
+        return float((self.square + self.shares) ** 0.5)
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,16 @@ def spread(problem: Streamed, found: Weighed, estimand: str) -> Spread:
     stacked = problem.study.options_for("ipw", problem.specification).own["variance"] == "stacked"
     shares = problem.study.options_for("stratification", problem.specification).own["variance"] == "with_shares"
     options = problem.options
-    key = ("spreads", options.propensity, options.outcome, problem.n_folds, found.asked, stacked, shares)
+    key = (
+        "spreads",
+        options.propensity,
+        options.outcome,
+        problem.n_folds,
+        found.asked,
+        stacked,
+        shares,
+        options.cluster_variance,
+    )
     if key not in problem.cache:
         problem.cache[key] = _spreads(problem, found, stacked, shares)
     got = problem.cache[key][problem.estimator, estimand]
@@ -169,5 +178,8 @@ def _squares(problem: Streamed, found: Weighed, numbers: Callable[[Rows], np.nda
             total = total + np.square(numbers(rows)).sum(axis=1)
         return None, total
     every = found.read.rows(problem, clustered=True)
-    parts = ((rows.cluster, numbers(rows)) for rows in every if rows.cluster is not None)
-    return clusters.squares(problem.source.connection, parts)
+    parts = (
+        (rows.cluster, _stacked([numbers(rows), clusters.arm_rows(rows.t, rows.w)]))
+        for rows in every if rows.cluster is not None
+    )  # fmt: skip
+    return clusters.squares(problem.source.connection, parts, factor=factor_of(problem))

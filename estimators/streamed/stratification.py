@@ -48,7 +48,8 @@ def stratification(problem: Streamed, estimand: str) -> Result:
     diagnostics = _diagnostics(problem, found, parts, weights)
     fields = counts(problem) | {"n_trimmed": 0, "effective_sample_size": diagnostics[0].value}
     fields["variance_estimator"] = problem.own("variance") if problem.study.cluster is None else "cluster"
-    return Result((made(estimand, effect * found.unit, std_error * found.unit, **fields),), diagnostics)
+    row = made(estimand, effect * found.unit, std_error * found.unit, problem.reference_df(), **fields)
+    return Result((row,), diagnostics)
 
 
 def _check_strata(strata: Strata) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import clusters
 from ..balance import balance_diagnostics
 from ..errors import Refusal
 from ..estimates import made
@@ -128,6 +129,7 @@ def transportability(problem: Problem, estimand: str) -> Result:
     -------
     Pearl & Bareinboim 2014; Westreich et al. 2017; Dahabreh et al. 2020.
     """
+    clusters.check(problem)
     arms = _arms(problem)
     odds = inverse_odds(arms.s, arms.x, problem.weights)
     ways: dict[str, Callable[[], Carried]] = {
@@ -140,20 +142,22 @@ def transportability(problem: Problem, estimand: str) -> Result:
         "effective_sample_size": effective_sample_size(odds.omega * arms.w),
         "variance_estimator": "influence_function" if problem.cluster is None else "cluster",
     }  # fmt: skip
-    rows = []
+    rows, df = [], problem.reference_df()
     for method in METHODS:
         found = _or_none(ways[method]) if method == "entropy" else ways[method]()
         if found is not None:
-            error = standard_error(found.psi, problem.cluster)
-            rows.append(made(estimand, found.estimate, error, term=f"method={method}", **fields))
+            error = standard_error(found.psi, problem.clustering())
+            rows.append(made(estimand, found.estimate, error, df, term=f"method={method}", **fields))
     own = weighted(arms, Tilt((arms.s == 1).astype(float), np.zeros((arms.n, 0)), np.zeros((arms.n, 0))))
     rows.append(
-        made(estimand, own.estimate, standard_error(own.psi, problem.cluster), term="population=study", **fields)
+        made(
+            estimand, own.estimate, standard_error(own.psi, problem.clustering()), df, term="population=study", **fields
+        )
     )
     first = rows[0]
     assert first.estimate is not None
     assert first.std_error is not None
-    overall = made(estimand, first.estimate, first.std_error, **fields)
+    overall = made(estimand, first.estimate, first.std_error, df, **fields)
     told = _diagnostics(arms, odds)
     return Result(unsupported((overall, *rows), _reasons(arms, odds, told), MEND, ("population=study",)), told)
 

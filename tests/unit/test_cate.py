@@ -157,8 +157,9 @@ def test_clustered_groups_and_linear_predictor() -> None:
     import statsmodels.api as sm
 
     data = {**units(), "c": np.arange(800) % 40}
-    p = problem(block(cluster="c"), data, "cate")
-    psi, rows = scores(p, "ATE"), numbers(go(data, cluster="c"))
+    sandwich = {"cluster_variance": "sandwich"}
+    p = problem(block(cluster="c", options=sandwich), data, "cate")
+    psi, rows = scores(p, "ATE"), numbers(go(data, cluster="c", options=sandwich))
     x = sm.add_constant(np.column_stack([p.columns["v"], p.columns["g"]]))
     fit = sm.OLS(psi, x).fit(cov_type="cluster", cov_kwds={"groups": p.cluster})
     assert rows["blp:v"] == pytest.approx((fit.params[1], fit.bse[1]), rel=1e-9)

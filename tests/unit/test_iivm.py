@@ -10,8 +10,8 @@ from estimators.instruments.iivm import Ratio, ratio
 
 
 def block(**more):
-    own = more.pop("iivm", {})
-    return observational("y", "t", ["x1", "x2"], instruments=["z"], options={"iivm": own}, **more)
+    options = {"iivm": more.pop("iivm", {}), **more.pop("options", {})}
+    return observational("y", "t", ["x1", "x2"], instruments=["z"], options=options, **more)
 
 
 def go(data, **more):
@@ -123,9 +123,10 @@ def test_weights_are_repeated_rows():
 
 def test_clusters():
     data = compliance(400)
-    alone = go(data | {"g": np.arange(400)}, cluster="g")
+    sandwich = {"cluster_variance": "sandwich"}
+    alone = go(data | {"g": np.arange(400)}, cluster="g", options=sandwich)
     twice = {k: np.repeat(v, 2) for k, v in data.items()} | {"unit_id": np.arange(800), "g": np.repeat(range(400), 2)}
-    both = go(twice, cluster="g")
+    both = go(twice, cluster="g", options=sandwich)
     assert alone.std_error == pytest.approx(go(data).std_error, rel=1e-10)
     assert both.std_error == pytest.approx(alone.std_error, rel=1e-7)
     assert (both.n_clusters, both.variance_estimator) == (400, "cluster")

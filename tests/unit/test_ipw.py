@@ -14,9 +14,12 @@ from estimators.selection_on_observables.ipw import balancing_weights, ipw, weig
 ESTIMANDS = ["ATE", "ATT", "ATO"]
 
 
+SANDWICH = {"cluster_variance": "sandwich"}
+
+
 def block(link="logit", **more):
-    own = more.pop("ipw", {})
-    return observational("y", "t", ["x1", "x2"], options={"ipw": own, "propensity": {"link": link}}, **more)
+    options = {"ipw": more.pop("ipw", {}), "propensity": {"link": link}, **more.pop("options", {})}
+    return observational("y", "t", ["x1", "x2"], options=options, **more)
 
 
 def go(data, estimand="ATE", **more):
@@ -108,11 +111,11 @@ def test_fixed_weights_agree_with_statsmodels_hc0(estimand):
 def test_clusters(variance):
     """One unit a cluster gives the same but for G/(G-1); repeated rows in their cluster change nothing."""
     data = simulated(200)
-    alone = go(data | {"g": np.arange(200)}, cluster="g", ipw={"variance": variance})
+    alone = go(data | {"g": np.arange(200)}, cluster="g", ipw={"variance": variance}, options=SANDWICH)
     plain = go(data, ipw={"variance": variance})
     assert alone.std_error == pytest.approx(plain.std_error * np.sqrt(200 / 199), rel=1e-10)
     twice = {k: np.repeat(v, 2) for k, v in data.items()} | {"unit_id": np.arange(400), "g": np.repeat(range(200), 2)}
-    both = go(twice, cluster="g", ipw={"variance": variance})
+    both = go(twice, cluster="g", ipw={"variance": variance}, options=SANDWICH)
     assert both.std_error == pytest.approx(alone.std_error, rel=1e-8)
     assert (both.n_clusters, both.variance_estimator) == (200, "cluster")
 

@@ -84,12 +84,13 @@ def test_weights_are_repeated_rows(estimand):
 @pytest.mark.parametrize("estimand", ["ATE", "ATT"])
 def test_clusters(estimand):
     data = simulated(200)
-    alone = go(data | {"g": np.arange(200)}, estimand, cluster="g")
+    sandwich = {"cluster_variance": "sandwich"}
+    alone = go(data | {"g": np.arange(200)}, estimand, cluster="g", options=sandwich)
     plain = go(data, estimand)
     # The factor n/(n-1) is G/(G-1) there.
     assert alone.std_error == pytest.approx(plain.std_error, rel=1e-10)
     twice = {k: np.repeat(v, 2) for k, v in data.items()} | {"unit_id": np.arange(400), "g": np.repeat(range(200), 2)}
-    both = go(twice, estimand, cluster="g")
+    both = go(twice, estimand, cluster="g", options=sandwich)
     assert both.std_error == pytest.approx(alone.std_error, rel=1e-8)
     assert (both.n_clusters, both.variance_estimator) == (200, "cluster")
 

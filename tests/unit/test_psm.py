@@ -209,7 +209,8 @@ def test_too_few_donors_for_the_adjustment_refuse() -> None:
 def test_clusters_of_one_unit_give_the_error_of_the_matched_sample() -> None:
     units = {**support.simulated(), "g": np.arange(600)}
     plain, clustered = (
-        support.overall(support.run(block, units, "psm", "ATT")) for block in (BLOCK, {**BLOCK, "cluster": "g"})
+        support.overall(support.run(block, units, "psm", "ATT"))
+        for block in (BLOCK, {**BLOCK, "cluster": "g", "options": {"cluster_variance": "sandwich"}})
     )
     p = support.problem(BLOCK, units, "psm")
     w = matching_weights(p, "ATT")

@@ -21,6 +21,9 @@ BLOCK = support.observational("y", "t", ["x1", "x2"])
 ATE = ("stratification", "ATE")
 
 
+SANDWICH = {"cluster_variance": "sandwich"}
+
+
 def block(**options: object) -> dict:
     return {**BLOCK, "options": {"stratification": options}}
 
@@ -104,12 +107,13 @@ def test_one_stratum_is_the_difference_in_means() -> None:
 def test_a_cluster_a_unit_is_the_plain_variance_times_its_factor_and_duplicates_do_not_help() -> None:
     units = clustered()
     plain = support.overall(support.run(block(), units, "stratification", "ATE"))
-    own = support.overall(support.run({**block(), "cluster": "unit_id"}, units, "stratification", "ATE"))
+    sandwich = {**BLOCK, "options": SANDWICH}
+    own = support.overall(support.run({**sandwich, "cluster": "unit_id"}, units, "stratification", "ATE"))
     assert own.std_error == pytest.approx(plain.std_error * np.sqrt(600 / 599), rel=1e-12)
     assert (own.n_clusters, own.variance_estimator) == (600, "cluster")
     twice = {name: np.concatenate([v, v]) for name, v in units.items()}
     twice["pair"], twice["unit_id"] = twice["unit_id"], np.arange(1200)
-    paired = support.overall(support.run({**block(), "cluster": "pair"}, twice, "stratification", "ATE"))
+    paired = support.overall(support.run({**sandwich, "cluster": "pair"}, twice, "stratification", "ATE"))
     assert paired.estimate == pytest.approx(plain.estimate, abs=1e-9)
     assert paired.std_error == pytest.approx(own.std_error, rel=0.02)
 
@@ -121,7 +125,8 @@ def test_the_cluster_variance_by_sums() -> None:
     got = stratified(p.y, p.t, np.empty((600, 0)), (), strata, stratum_shares(p.t, strata, "ATE"))
     errors = {"within_stratum": got.errors, "with_shares": got.errors + share_errors(got, p.t, strata, "ATE")}
     for variance, each in errors.items():
-        row = support.overall(support.run({**block(variance=variance), "cluster": "school"}, units, *ATE))
+        options = {"stratification": {"variance": variance}, **SANDWICH}
+        row = support.overall(support.run({**BLOCK, "options": options, "cluster": "school"}, units, *ATE))
         sums = np.array([each[p.cluster == g].sum() for g in range(40)])
         assert row.std_error == pytest.approx(np.sqrt(np.sum(sums**2) * 40 / 39), rel=1e-12)
         assert row.variance_estimator == "cluster"

@@ -157,7 +157,8 @@ def test_standard_errors_are_the_derivatives_in_the_bootstraps_weights():
     data = units(240)
     psi = influence(block(["x1", "x2", "C(c)"]), data)
     found = streamed(block(["x1", "x2", "C(c)"]), data, budget=100)
-    clustered = streamed(block(["x1", "x2", "C(c)"], cluster="g"), data, budget=100)
+    sandwich = {"cluster_variance": "sandwich"}
+    clustered = streamed({**block(["x1", "x2", "C(c)"], cluster="g"), "options": sandwich}, data, budget=100)
     for term, own in zip(SOLVED, psi, strict=True):
         assert found[term]["std_error"] == pytest.approx(np.sqrt(np.sum(own**2)) / 240, rel=1e-5)
         sums = np.bincount(data["g"], own)
