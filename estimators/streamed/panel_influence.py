@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -35,6 +35,8 @@ class Influence:
         S: products of the functions, summed over units; of their sums a cluster times its factor, over clusters.
     arms : Arms or None
         How clusters carry the cohorts; None without clusters, and for the normal.
+    unidentified : mapping of cohort to units
+        Cohorts that are left out because their sampling variation cannot be seen.
     """
 
     n: int
@@ -44,6 +46,7 @@ class Influence:
     sizes: Mapping[float, int]
     products: np.ndarray
     arms: Arms | None = None
+    unidentified: Mapping[float, int] = field(default_factory=dict)
 
     def size(self, cohorts: Iterable[float]) -> int:
         """Units of some cohorts."""
