@@ -167,6 +167,9 @@ def _diagnostics(
         Diagnostic("cells_without_controls", "overall", float(effects.n_skipped)),
     ]
     out += [
+        Diagnostic("cohort_left_out", f"cohort={label(g)}", float(units)) for g, units in sample.unidentified.items()
+    ]
+    out += [
         Diagnostic("propensity_trimmed", _term(cell), float(cell.n_trimmed)) for cell in effects.cells if cell.n_trimmed
     ]
     return tuple(out)

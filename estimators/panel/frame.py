@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import Refusal
 from ..problem import Problem
+from .cohorts import check_first
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Panel:
     y : ndarray of shape (n, T)
         Outcomes, NaN where the cell is missing.
     cohort : ndarray of shape (n,)
-        First treated period; infinity where a unit is not treated up to the last period (0 or NULL or later).
+        First treated period; infinity where a unit is not treated up to the last period (NULL or later).
     """
 
     units: np.ndarray
@@ -46,7 +47,7 @@ def read_panel(problem: Problem) -> Panel:
     Raises
     ------
     Refusal
-        If the cohort holds text or changes within a unit.
+        If the cohort holds text, changes within a unit, is no period or contradicts the treatment.
     """
     study = problem.study
     assert study.time is not None
@@ -58,8 +59,9 @@ def read_panel(problem: Problem) -> Panel:
     y = np.where(row >= 0, problem.y[row], np.nan)
     cohort = problem.columns[study.cohort]
     if cohort.dtype == object:
-        raise Refusal(f"cohort '{study.cohort}' holds text", "Give the first treated period as a number, 0 for never")
-    never = np.isnan(cohort) | (cohort == 0) | (cohort > periods[-1])
+        raise holds_text(study.cohort)
+    check_first(problem, cohort, problem.columns[study.time])
+    never = np.isnan(cohort) | (cohort > periods[-1])
     return Panel(units, periods, row, y, by_unit(np.where(never, np.inf, cohort), code, units, study.cohort))
 
 
@@ -85,6 +87,12 @@ def by_unit(values: np.ndarray, code: np.ndarray, units: np.ndarray, name: str) 
     if changed.any():
         raise changes(name, units[code[changed][0]])
     return own
+
+
+def holds_text(cohort: str) -> Refusal:
+    """The refusal of a cohort that is no number."""
+    mend = "Give the first treated period as a number or a date, NULL for never, or declare `never:`"
+    return Refusal(f"cohort '{cohort}' holds text", mend)
 
 
 def changes(name: str, unit: object) -> Refusal:

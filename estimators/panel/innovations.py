@@ -82,7 +82,7 @@ def innovations(sample: Sample, found: Sequence[Comparison], method: str, link: 
     values, slope = _without_past(steps, untreated)
     arm = np.unique(cohort, return_inverse=True)[1]
     made = Innovations(values, untreated, arm, weights, step, slope[step], spread[step])
-    return made if sample.cluster is None else _by_cluster(made, sample.cluster[order])
+    return made if sample.cluster is None else _by_cluster(made, sample.cluster.codes[order])
 
 
 def _without_covariates(y: np.ndarray, x: np.ndarray, at: int, among: np.ndarray) -> tuple[np.ndarray, float]:

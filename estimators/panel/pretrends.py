@@ -117,8 +117,9 @@ class Arms:
         numbers = sample.y.size * (1 + sample.x.shape[2])
         if sample.cluster is None:
             return cls(sample.sizes, "units", 0, numbers)
-        table = np.zeros((int(sample.cluster.max()) + 1, len(sample.sizes)), dtype=np.int64)
-        np.add.at(table, (sample.cluster, np.unique(sample.cohort, return_inverse=True)[1]), 1)
+        codes = sample.cluster.codes
+        table = np.zeros((int(codes.max()) + 1, len(sample.sizes)), dtype=np.int64)
+        np.add.at(table, (codes, np.unique(sample.cohort, return_inverse=True)[1]), 1)
         return cls.of_clusters(list(sample.sizes), table, numbers)
 
     @classmethod

@@ -12,9 +12,9 @@ from ..clusters import Arms, Clustering, clustering, table
 from ..errors import Refusal
 from ..inference import covariance
 from ..problem import Problem
+from .cohorts import never_left_out, treated_cohorts, unidentified
 from .frame import Panel, by_unit, read_panel
 
-FEWEST_TREATED = 5
 FEWEST_PRE_PERIODS = 3  # of a synthetic control
 
 
@@ -39,6 +39,10 @@ class Compared(Protocol):
 
     def size(self, cohorts: Iterable[float]) -> int:
         """Units of some cohorts."""
+
+    @property
+    def unidentified(self) -> Mapping[float, int]:
+        """Units of the cohorts that are left out because their sampling variation cannot be seen."""
 
     def covariance(self, psi: np.ndarray) -> np.ndarray:
         """Covariance of estimates from their influence values, a column each."""
@@ -100,6 +104,11 @@ class Sample:
         return None if self.cluster is None else len(self.cluster.factors)
 
     @property
+    def unidentified(self) -> Mapping[float, int]:
+        """Units of the cohorts that are left out because their sampling variation cannot be seen."""
+        return unidentified(self.sizes, self.treated_cohorts, clusters_of(self.arms, self.sizes))
+
+    @property
     def sizes(self) -> dict[float, int]:
         """Units of each cohort, in ascending order."""
         return sizes(self.cohort)
@@ -143,9 +152,10 @@ def take_sample(problem: Problem) -> Sample:
     keep = complete & ~early
     check_panel(len(panel.periods), int(keep.sum()), int((~complete).sum()), int(early.sum()))
     cohort = panel.cohort[keep]
-    treated = treated_cohorts(sizes(cohort), problem.own("control_group"))
-    x = problem.matrix(problem.covariate_terms())
     arms, clusters = _clusters(problem, panel, keep)
+    told = lambda: never_left_out(problem, panel.units[complete], panel.units[np.isinf(panel.cohort)])  # noqa: E731
+    treated = treated_cohorts(sizes(cohort), problem.own("control_group"), told, clusters_of(arms, sizes(cohort)))
+    x = problem.matrix(problem.covariate_terms())
     if arms is not None:
         check_cohorts(arms, sizes(cohort), treated, panel.periods, str(problem.study.cluster))
     return Sample(
@@ -171,56 +181,33 @@ def check_panel(n_periods: int, n: int, n_incomplete: int, n_early: int) -> None
         )
 
 
-def treated_cohorts(sizes: Mapping[float, int], control_group: str) -> tuple[float, ...]:
-    """Cohorts with an effect to estimate, ascending; refuses as `take_sample` says.
-
-    Parameters
-    ----------
-    sizes : mapping of cohort to units
-        In ascending order, infinity for never treated.
-    control_group : never_treated or not_yet_treated
-    """
-    groups = [g for g in sizes if np.isfinite(g)]
-    if not groups:
-        raise Refusal("no unit becomes treated after the first period", "Check the cohort: first treated period, or 0")
-    if len(groups) == len(sizes):
-        if control_group == "never_treated":
-            raise Refusal(
-                "no control units: every unit is treated by the last period",
-                "Set `options: {did: {control_group: not_yet_treated}}`",
-            )
-        if len(groups) == 1:
-            raise Refusal("no control units: all are treated in the same period", "Add units that are treated later")
-        groups = groups[:-1]
-    _identified({g: sizes[g] for g in groups}, sum(sizes.values()))
-    return tuple(groups)
-
-
-def _identified(treated: Mapping[float, int], n: int) -> None:
-    """Refuse where a group is too small for its variation to be seen."""
-    total = sum(treated.values())
-    mend = "Read synthetic_control, or add treated units"
-    if total < FEWEST_TREATED:
-        reason = f"{total} treated unit{'s' * (total != 1)}: standard errors need at least {FEWEST_TREATED}"
-        raise Refusal(reason, mend, "not_identified")
-    single = [g for g, size in treated.items() if size == 1]
-    if single:
-        reason = f"cohort {single[0]:g} has one unit, so its sampling variation cannot be seen"
-        raise Refusal(reason, "Leave such cohorts out, or read synthetic_control for them", "not_identified")
-    if n - total < 2:
-        raise Refusal("a single control unit: its sampling variation cannot be seen", "Add controls", "not_identified")
-
-
 def _clusters(problem: Problem, panel: Panel, keep: np.ndarray) -> tuple[Arms | None, Clustering | None]:
     if problem.cluster is None:
         return None, None
     code = np.unique(problem.columns[problem.study.unit], return_inverse=True)[1]
     labels = by_unit(problem.cluster.astype(str), code, panel.units, str(problem.study.cluster))[keep]
-    cohorts, arm = np.unique(panel.cohort[keep], return_inverse=True)
+    return clustered(labels, panel.cohort[keep], problem.options.cluster_variance)
+
+
+def clustered(labels: np.ndarray, cohort: np.ndarray, variance: str) -> tuple[Arms, Clustering]:
+    """How clusters carry the cohorts, and their inference.
+
+    Parameters
+    ----------
+    labels, cohort : ndarray of shape (n,)
+        Of the units.
+    variance : jackknife or sandwich
+    """
+    cohorts, arm = np.unique(cohort, return_inverse=True)
     codes, weight = table(labels, arm, np.ones(len(labels)), len(cohorts))
     check_clusters(len(weight))
     names = [str(g) for g in cohorts.tolist()]
-    return Arms.of(weight, names), clustering(codes, weight, names, problem.options.cluster_variance)
+    return Arms.of(weight, names), clustering(codes, weight, names, variance)
+
+
+def clusters_of(arms: Arms | None, sizes: Mapping[float, int]) -> dict[float, int] | None:
+    """Clusters of each cohort; None without clusters."""
+    return None if arms is None else dict(zip(sizes, arms.clusters, strict=True))
 
 
 def check_clusters(n_clusters: int) -> None:

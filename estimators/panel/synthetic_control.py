@@ -57,7 +57,7 @@ def synthetic_control(problem: Problem, estimand: str) -> Result:
     Parameters
     ----------
     problem : Problem
-        Roles unit, time, cohort (first treated period of the treated; 0 or NULL for donors), outcome, and cluster.
+        Roles unit, time, cohort (first treated period of the treated; NULL for donors), outcome, and cluster.
         Options method, predictors, several, placebo_draws, placebo_rmspe_multiple, conformal. Weights are not
         supported; covariates are matched on only as predictors.
     estimand : str

@@ -13,8 +13,8 @@ from ..problem import Problem
 from ..result import CurvePoint, Diagnostic, Result
 from ..sample import check_sample
 from .bacon import FORBIDDEN, Negative, Pair, decompose, negative_weights
-from .frame import by_unit
-from .sample import FEWEST_TREATED
+from .cohorts import FEWEST_TREATED, check_first
+from .frame import by_unit, holds_text
 from .within import Within, is_absorbed
 
 
@@ -120,7 +120,7 @@ def _rows(problem: Problem) -> Rows:
     assert study.time is not None
     unit, times = np.unique(problem.columns[study.unit], return_inverse=True)[1], problem.columns[study.time]
     repeated = len(unit) > int(unit.max()) + 1
-    cohort = None if study.cohort is None else _cohort(problem.columns[study.cohort], study.cohort, times)
+    cohort = None if study.cohort is None else _cohort(problem, study.cohort, times)
     d = _treatment(problem, cohort, times)
     if repeated:
         group = unit
@@ -128,7 +128,7 @@ def _rows(problem: Problem) -> Rows:
             by_unit(cohort, unit, np.unique(problem.columns[study.unit]), str(study.cohort))
     elif cohort is None:
         reason = "no unit is seen twice, and no cohort says to which group each belongs"
-        raise Refusal(reason, "Declare the role 'cohort': the first treated period of a row's group, 0 for never")
+        raise Refusal(reason, "Declare the role 'cohort': the first treated period of a row's group, NULL for never")
     else:
         group = np.unique(cohort, return_inverse=True)[1]
     keep = problem.w > 0
@@ -148,10 +148,12 @@ def _codes(labels: np.ndarray) -> np.ndarray:
     return np.unique(labels, return_inverse=True)[1]
 
 
-def _cohort(values: np.ndarray, name: str, times: np.ndarray) -> np.ndarray:
+def _cohort(problem: Problem, name: str, times: np.ndarray) -> np.ndarray:
+    values = problem.columns[name]
     if values.dtype == object:
-        raise Refusal(f"cohort '{name}' holds text", "Give the first treated period as a number, 0 for never")
-    return np.where(np.isnan(values) | (values == 0) | (values > times.max()), np.inf, values)
+        raise holds_text(name)
+    check_first(problem, values, times)
+    return np.where(np.isnan(values) | (values > times.max()), np.inf, values)
 
 
 def _treatment(problem: Problem, cohort: np.ndarray | None, times: np.ndarray) -> np.ndarray:

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import Refusal
+from ..panel.frame import holds_text
 from ..scan.columns import cluster_key, is_number
 from ..scan.stream import Column, Plan, Source, blocks, quoted
+from .panel_cohorts import check_cohorts_streamed
 from .problem import Streamed
 
 # Group-time effects and cohorts that are held at once: their covariance then takes 128 MB, whatever the rows.
@@ -109,9 +111,10 @@ def panel_rows(problem: Streamed, x: tuple[Column, ...] = (), clustered: bool = 
     assert study.time is not None
     assert study.cohort is not None
     if not is_number(problem.types[study.cohort]) and problem.types[study.cohort] != '"NULL"':
-        raise Refusal(f"cohort '{study.cohort}' holds text", "Give the first treated period as a number, 0 for never")
+        raise holds_text(study.cohort)
     periods, found = _distinct(problem.source, {study.time: "periods", study.cohort: "cohorts"})
-    cohorts = np.append(found[(found > periods[0]) & (found != 0) & (found <= periods[-1])], np.inf)
+    check_cohorts_streamed(problem, periods, found)
+    cohorts = np.append(found[(found > periods[0]) & (found <= periods[-1])], np.inf)
     if len(periods) * len(cohorts) > MOST_CELLS:
         reason = f"{len(periods)} periods by {len(cohorts)} cohorts are more than the {MOST_CELLS} effects that stream"
         raise Refusal(reason, "Use longer periods, fewer cohorts, or raise row_budget")
@@ -129,7 +132,7 @@ def panel_rows(problem: Streamed, x: tuple[Column, ...] = (), clustered: bool = 
 def cohort_sql(name: str, last: float) -> str:
     """SQL of the first treated period; infinity where a unit is not treated up to the last one."""
     g = f"{quoted(name)}::double"
-    return f"case when {g} is null or isnan({g}) or {g} = 0 or {g} > {last!r} then 'infinity'::double else {g} end"
+    return f"case when {g} is null or isnan({g}) or {g} > {last!r} then 'infinity'::double else {g} end"
 
 
 def _distinct(source: Source, columns: Mapping[str, str]) -> list[np.ndarray]:

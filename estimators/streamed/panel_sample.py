@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from ..clusters import Arms
+from ..panel.cohorts import treated_cohorts
 from ..panel.frame import changes
-from ..panel.sample import check_clusters, check_cohorts, check_panel, treated_cohorts
+from ..panel.sample import check_clusters, check_cohorts, check_panel, clusters_of
 from ..scan.stream import quoted
 from .carried import of_arms
+from .panel_cohorts import never_left_out_streamed
 from .panel_paths import Factors
 from .panel_rows import PanelRows, Tally, cohort_sql, first_changed
 from .problem import Streamed
@@ -87,7 +89,9 @@ def check(problem: Streamed, counted: Counted, arms: Arms | None) -> tuple[float
         last = float(counted.periods[-1])
         raise changes(study.cohort, first_changed(problem, cohort_sql(study.cohort, last)))
     check_panel(len(counted.periods), counted.n, tally.incomplete, tally.early)
-    treated = treated_cohorts(counted.sizes, problem.own("control_group"))
+    own = None if arms is None or counted.n_clusters is None else clusters_of(arms.present(), counted.sizes)
+    told = lambda: never_left_out_streamed(problem, len(counted.periods))  # noqa: E731
+    treated = treated_cohorts(counted.sizes, problem.own("control_group"), told, own)
     if (moved := cluster_changes(problem)) is not None:
         raise changes(str(study.cluster), moved)
     if counted.n_clusters is not None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..panel.att_gt import GroupTime, comparisons
 from ..panel.pretrends import Arms, PreTrends, needs_paths, pre_trends, setting_of
-from ..panel.sample import Sample
+from ..panel.sample import Sample, clustered
 from ..scan.stream import quoted
 from .panel_influence import Influence
 from .panel_rows import cohort_sql, panel_rows, units_of
@@ -55,13 +55,14 @@ def _sample(problem: Streamed, compared: Influence, treated: tuple[float, ...]) 
     parts = [units for units in units_of(rows) if len(units.code)]
     y = np.concatenate([part.y for part in parts])
     x = [np.stack(part.x, axis=2) if part.x else np.empty((*part.y.shape, 0)) for part in parts]
-    cluster = None
-    if rows.clustered:
-        cluster = np.unique(np.concatenate([_clusters(part.cluster) for part in parts]), return_inverse=True)[1]
     cohort = rows.cohorts[np.concatenate([part.code for part in parts])]
+    arms, clusters = None, None
+    if rows.clustered:
+        labels = np.concatenate([_clusters(part.cluster) for part in parts])
+        arms, clusters = clustered(labels, cohort, problem.options.cluster_variance)
     names = tuple(column.name for column in columns)
     return Sample(
-        rows.periods, y, np.concatenate(x), names, cohort, treated, cluster, compared.n_incomplete,
+        rows.periods, y, np.concatenate(x), names, cohort, treated, clusters, arms, compared.n_incomplete,
         compared.n_always_treated,
     )  # fmt: skip
 
