@@ -6,7 +6,9 @@ from .entry import Estimator, Option
 
 __all__ = ["BESIDE", "BY_NAME", "ESTIMATORS", "NAIVE", "Estimator", "Option"]
 
-_OLS_VARIANCES = ("classical", "HC0", "HC1", "HC2", "HC3")
+_OLS_VARIANCES = ("classical", "HC0", "HC1", "HC2", "HC3", "CR1", "CR2")
+_SAMPLED = ("m_estimation", "m_estimation_hc2", "m_estimation_cr1")
+_CLUSTERED = "with a declared cluster CR2, or CR1 where that is declared"
 _COVARIATES = Option(None, (list, tuple), "terms in place of the study's covariates")
 _LEARNER = Option(
     "linear", ("linear", "lasso", "boosting", "forest", "best"),
@@ -20,7 +22,8 @@ ESTIMATORS: tuple[Estimator, ...] = (
         ("outcome", "treatment"), "binary", ("ATE",),
         "treatment assigned at random", "treatment was chosen: then it is only the naive contrast",
         "Neyman 1923",
-        {"variance": Option("HC2", ("classical", "HC0", "HC1", "HC2"), "HC2 is Neyman's conservative variance"),
+        {"variance": Option("HC2", ("classical", "HC0", "HC1", "HC2", "CR1", "CR2"),
+                            f"HC2 is Neyman's conservative variance, with Welch's t; {_CLUSTERED}"),
          "arrival": Option(None, (list, tuple), "the column by which units came, as `[signed_up]`: adds intervals that "
                            "hold at all looks on the way together")},
         streams=True,
@@ -30,7 +33,8 @@ ESTIMATORS: tuple[Estimator, ...] = (
         ("outcome", "treatment"), "continuous", ("ATE",),
         "linear in the treatment; no unmeasured confounding given the covariates", "treatment is endogenous",
         "Wooldridge 2010",
-        {"variance": Option("HC1", _OLS_VARIANCES, "heteroskedasticity-robust unless classical"),
+        {"variance": Option("HC2", _OLS_VARIANCES,
+                            f"HC2 and HC3 with Bell & McCaffrey's degrees of freedom; {_CLUSTERED}"),
          "covariates": _COVARIATES},
         streams=True,
     ),
@@ -39,8 +43,9 @@ ESTIMATORS: tuple[Estimator, ...] = (
         "Regression adjustment", ("outcome", "treatment", "covariates"), "binary", ("ATE", "ATT"),
         _SELECTION + "; the outcome regression is right (or treatment was randomised)",
         "arms differ so much that the regression extrapolates", "Lin 2013; Heckman 1998",
-        {"variance": Option("m_estimation_hc2", (*_OLS_VARIANCES, "m_estimation", "m_estimation_hc2"),
-                            "m_estimation adds the covariates' sampling, with HC2's leverage by default")},
+        {"variance": Option("m_estimation_hc2", (*_OLS_VARIANCES, *_SAMPLED),
+                            "m_estimation adds the covariates' sampling, with HC2's leverage by default; "
+                            f"{_CLUSTERED} (as m_estimation_cr1, with the covariates' sampling)")},
         streams=True,
     ),
     Estimator(
