@@ -190,6 +190,39 @@ def of_rows(
     return found
 
 
+@dataclass(frozen=True)
+class Error:
+    """The standard error of one coefficient, the degrees of freedom of its Student's t (None: normal), and its kind."""
+
+    std_error: float
+    df: float | None
+    kind: str
+
+
+def of_slope(scores: np.ndarray, information: np.ndarray, kind: str) -> Error:
+    """Error of θ = Σ w v u / Σ w v², a regression on one column whose other columns were taken out before.
+
+    CR2 with Bell & McCaffrey's degrees of freedom (CR1 where clusters are many), P_g = Σ_g w v² / Σ w v²; CR1:
+    G/(G − 1) with G − 1.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (G,)
+        Σ w v (u − θ v) of each cluster.
+    information : ndarray of shape (G,)
+        Σ w v² of each.
+    kind : str
+        CR1 or CR2.
+    """
+    groups, total = len(scores), float(information.sum())
+    if kind == "CR1" or is_many(float(effective_number(information)), 1):
+        variance = np.sum(scores**2) * groups / (groups - 1)
+        return Error(float(np.sqrt(variance)) / total, groups - 1.0, "CR1")
+    found = BellMcCaffrey(np.array([[total**-0.5]]))
+    found.add((information / total)[:, None, None], (scores / np.sqrt(total))[:, None])
+    return Error(float(np.sqrt(found.squares[0])), float(found.df()[0]), "CR2")
+
+
 def combined_df(parts: np.ndarray, df: np.ndarray) -> float:
     """Satterthwaite's degrees of freedom (1946) of a sum of independent variances: (ΣV)² / Σ V² / ν."""
     used = parts > 0

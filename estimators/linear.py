@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .few_clusters import Satterthwaite, chunk_of, effective_number, is_many, of_rows, of_units
+from .few_clusters import Error, Satterthwaite, chunk_of, effective_number, is_many, of_rows, of_units
 from .inference import cluster_sums
 from .leverage import POWERS, inflation
 from .moments import Moments, independent
@@ -211,20 +211,12 @@ def whitened(fit: LinearFit) -> np.ndarray:
     return np.sqrt(fit.weights)[:, None] * (fit.basis.z @ np.linalg.cholesky(fit.inverse))
 
 
-@dataclass(frozen=True)
-class Error:
-    """The standard error of one coefficient, the degrees of freedom of its Student's t (None: normal), and its kind."""
-
-    std_error: float
-    df: float | None
-    kind: str
-
-
 def coefficient_error(fit: LinearFit, j: int, kind: str, cluster: np.ndarray | None = None) -> Error:
     """Standard error of a coefficient with the degrees of freedom that its variance has.
 
     HC2, HC3 and CR2: Satterthwaite's under independent errors of variance 1/w (Bell & McCaffrey 2002; Imbens & Kolesár
-    2016), n − k where units are many; CR2 is CR1 with G − 1 where clusters are many (`few_clusters.is_many`). Other kinds: n − k, or G − 1 with clusters.
+    2016), n − k where units are many; CR2 is CR1 with G − 1 where clusters are many (`few_clusters.is_many`). Other
+    kinds: n − k, or G − 1 with clusters.
 
     Parameters
     ----------

@@ -104,7 +104,7 @@ ESTIMATORS: tuple[Estimator, ...] = (
         _SELECTION + "; one effect for all, or read as a variance-weighted average",
         "the effect varies with the propensity and its average is what matters",
         "Chernozhukov et al. 2018",
-        {"learner": _LEARNER, "covariates": _COVARIATES},
+        {"learner": _LEARNER, "variance": Option("HC1", ("HC1", "CR1", "CR2"), _CLUSTERED), "covariates": _COVARIATES},
         streams=True,
     ),
     Estimator(

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import Refusal
+from ..few_clusters import Error
 from ..inference import wald
-from ..linear import LinearFit, covariance, fit_ols
+from ..linear import LinearFit, coefficient_error, fit_ols
 from ..result import CurvePoint
+from ..sample import of_regression
 from .curves import line_ends, line_points, sides
 from .local import CONSTANT, NO_FIRST_STAGE, check_clusters, check_values, enough
 
@@ -123,14 +125,14 @@ def parametric_fit(
     if fuzzy is not None:
         first = _fit(fuzzy[near], design, names)
         jump = float(first.coef[j])
-        error = _error(first, shape.variance, codes)
+        error = _error(first, shape.variance, codes).std_error
         if not (abs(jump) > 0 and error > 0) and abs(jump) <= 1e-8:
             raise Refusal(*NO_FIRST_STAGE)
         strength = (jump / error) ** 2 if error > 0 else None
         estimate /= jump
         judged, scale = _fit(y - estimate * fuzzy[near], design, names), abs(jump)
-    std_error = _error(judged, shape.variance, codes) / scale
-    df = float(outcome.degrees_of_freedom if codes is None else len(np.unique(codes)) - 1)
+    own = _error(judged, shape.variance, codes)
+    std_error, df = own.std_error / scale, own.df
     found = wald(estimate, std_error, df)
     if found.statistic is None or found.p_value is None or found.conf_low is None or found.conf_high is None:
         reason = "the polynomial fits the outcome exactly, so no standard error can be given"
@@ -160,9 +162,9 @@ def _fit(y: np.ndarray, design: np.ndarray, names: tuple[str, ...]) -> LinearFit
     return fit
 
 
-def _error(fit: LinearFit, variance: str, cluster: np.ndarray | None) -> float:
+def _error(fit: LinearFit, variance: str, cluster: np.ndarray | None) -> Error:
     j = fit.index(RIGHT)
-    return float(np.sqrt(covariance(fit, "cluster" if cluster is not None else variance, cluster)[j, j]))
+    return coefficient_error(fit, j, of_regression(variance, cluster is not None), cluster)
 
 
 def parametric_lines(x: np.ndarray, cutoff: float, fit: ParametricFit, shape: Shape, sign: float) -> list[CurvePoint]:

@@ -8,8 +8,8 @@ import numpy as np
 
 from ..errors import Refusal
 from ..estimates import made
-from ..few_clusters import combined_df
-from ..linear import Error, LinearFit, coefficient_error, fit_ols
+from ..few_clusters import Error, combined_df
+from ..linear import LinearFit, coefficient_error, fit_ols
 from ..problem import Problem
 from ..result import CurvePoint, Result
 from ..sample import check_arms, counts, regression_variance
