@@ -121,7 +121,7 @@ ESTIMATORS: tuple[Estimator, ...] = (
         "the instrument moves the treatment, is as good as random, and acts on the outcome through it alone",
         "the instrument is weak: read the Anderson-Rubin set", "Angrist & Pischke 2009",
         {"method": Option("2sls", ("2sls", "liml", "gmm"), "two-step efficient GMM"),
-         "variance": Option("robust", ("classical", "robust"), "robust is HC1; a declared cluster overrides"),
+         "variance": Option("robust", ("classical", "robust", "CR1", "CR2"), f"robust is HC1; {_CLUSTERED}"),
          "instruments": Option(None, (list, tuple), "columns in place of the study's instruments"),
          "covariates": _COVARIATES},
         weights=False, streams=True,

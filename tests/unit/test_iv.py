@@ -89,7 +89,7 @@ def test_robust_variances_are_the_sandwich_on_all_columns(variance: str) -> None
     assert row.std_error == pytest.approx(wanted, abs=1e-9)
     assert row.degrees_of_freedom == (49 if variance == "cluster" else n - 3)
     assert row.n_clusters == (50 if variance == "cluster" else None)
-    assert row.variance_estimator == ("cluster" if variance == "cluster" else "HC1")
+    assert row.variance_estimator == ("CR1" if variance == "cluster" else "HC1")
 
 
 def test_liml_minimises_the_anderson_rubin_ratio() -> None:
