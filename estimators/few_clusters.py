@@ -16,10 +16,12 @@ JBES 36; the effective number of clusters: Carter, Schnepel & Steigerwald 2017, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from .inference import cluster_sums
 from .leverage import ALONE, inflation
 
 # From so many effective clusters on, and so many for each coefficient, CR2 is CR1 (see `is_many`).
@@ -220,6 +222,33 @@ def of_slope(scores: np.ndarray, information: np.ndarray, kind: str) -> Error:
         return Error(float(np.sqrt(variance)) / total, groups - 1.0, "CR1")
     found = BellMcCaffrey(np.array([[total**-0.5]]))
     found.add((information / total)[:, None, None], (scores / np.sqrt(total))[:, None])
+    return Error(float(np.sqrt(found.squares[0])), float(found.df()[0]), "CR2")
+
+
+def of_partialled(
+    v: np.ndarray, e: np.ndarray, w: np.ndarray, cluster: np.ndarray, others: Callable[[], np.ndarray], k: int
+) -> Error | None:
+    """CR2 of a slope whose column v has had the other columns taken out; None where CR1 stands for it.
+
+    Parameters
+    ----------
+    v, e, w : ndarray of shape (n,)
+        The column, residuals and weights.
+    cluster : ndarray of shape (n,)
+    others : function
+        The other columns, those that lie inside clusters left out, orthogonal to v and with unit weighted
+        cross-products: shape (n, k − 1). Asked for only where it is needed.
+    k : int
+        How many columns there are with v.
+    """
+    total = float(np.sum(w * v**2))
+    if is_many(float(effective_number(cluster_sums(w * v**2, cluster))), k):
+        return None
+    root = np.sqrt(w)
+    q = np.column_stack([v / np.sqrt(total), others()]) * root[:, None]
+    contrast = np.zeros((1, q.shape[1]))
+    contrast[0, 0] = total**-0.5
+    found = of_rows(q, root * e, cluster, contrast)
     return Error(float(np.sqrt(found.squares[0])), float(found.df()[0]), "CR2")
 
 

@@ -31,7 +31,7 @@ class Shape:
     bandwidth : float or None
         Rows farther from the cutoff are left out; None: all rows count.
     variance : str
-        HC0 to HC3; clusters override.
+        HC0 to HC3; with clusters CR1 where that is declared, else CR2.
     """
 
     order: int
@@ -49,7 +49,7 @@ class ParametricFit:
     estimate, std_error, p_value, conf_low, conf_high : float
         The jump at the cutoff (over the treatment's, where fuzzy), in units of the outcome.
     statistic, degrees_of_freedom : float
-        Student's t, with n − k or clusters less one.
+        Student's t; see `estimators.linear.coefficient_error`.
     inside : tuple of int
         Rows left and right.
     first_stage, first_stage_f : float or None
@@ -58,12 +58,14 @@ class ParametricFit:
         Of the outcome.
     covariates : int
         Columns before the polynomial.
+    variance : str
+        What the standard error is.
     """
 
     estimate: float
     std_error: float
     statistic: float
-    degrees_of_freedom: float
+    degrees_of_freedom: float | None
     p_value: float
     conf_low: float
     conf_high: float
@@ -72,6 +74,7 @@ class ParametricFit:
     first_stage_f: float | None
     regression: LinearFit
     covariates: int
+    variance: str
 
 
 def parametric_fit(
@@ -131,15 +134,15 @@ def parametric_fit(
         strength = (jump / error) ** 2 if error > 0 else None
         estimate /= jump
         judged, scale = _fit(y - estimate * fuzzy[near], design, names), abs(jump)
-    own = _error(judged, shape.variance, codes)
-    std_error, df = own.std_error / scale, own.df
+    spread = _error(judged, shape.variance, codes)
+    std_error, df = spread.std_error / scale, spread.df
     found = wald(estimate, std_error, df)
     if found.statistic is None or found.p_value is None or found.conf_low is None or found.conf_high is None:
         reason = "the polynomial fits the outcome exactly, so no standard error can be given"
         raise Refusal(reason, "Declare a lower order, or check the outcome in the units")
     return ParametricFit(
         estimate, std_error, found.statistic, df, found.p_value, found.conf_low, found.conf_high,
-        (int(left.sum()), int(right.sum())), jump, strength, outcome, own.shape[1],
+        (int(left.sum()), int(right.sum())), jump, strength, outcome, own.shape[1], spread.kind,
     )  # fmt: skip
 
 

@@ -30,8 +30,9 @@ def cate(problem: Problem, estimand: str) -> Result:
     ``overall``, their mean, the same as ope's ATE. ``blp:<column>``, least squares of ψ on a constant and V (the best
     linear predictor of the effect; HC2, or CR2 with clusters). ``<modifier>=…``, the mean in each level, or in each
     third of a modifier of more than six values. ``gates=1`` … ``gates=5``, the means in the fifths by predicted effect,
-    from least to most affected, and ``gates=5-1``. ``heterogeneity``, the slope of ψ on the prediction: 0 where the predicted differences
-    are noise, 1 where they are right. ``rate``, AUTOC: what those who rank first gain beyond the average.
+    from least to most affected, and ``gates=5-1``. ``heterogeneity``, the slope of ψ on the prediction: 0 where the
+    predicted differences are noise, 1 where they are right. ``rate``, AUTOC: what those who rank first gain beyond the
+    average.
 
     Predictions come from S, T, X and DR learners (`metalearners`). A fold's units are ranked by learners fitted on the
     folds before it, and by that learner whose squared distance from ψ was smallest there; the first fold has no ranks.

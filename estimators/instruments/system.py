@@ -51,10 +51,9 @@ class System(abc.ABC):
     def products(self, name: str, a: np.ndarray, e: np.ndarray, f: np.ndarray, kind: str) -> np.ndarray:
         """Sums of the products of linear forms over the rows; ``name`` tells one question from another.
 
-        a holds p forms, e and f are one each. classical: Σ e f (a is not read); robust: Σ a a' e f, of shape (p, p);
+        a holds p forms, e and f are one each. classical: Σ e f (a is not read); robust: Σ a a' e f (p × p);
         cluster: Σ over clusters of (Σ a e)(Σ a f)'. CR2: variance and degrees of freedom of the coefficient of the last
-        of the orthonormal forms a, in the regression on them that leaves e (f is not read): shape (2,). A name that ends
-        in ``shares`` is asked for 1 / Σ of its answer, the effective number of clusters.
+        of the orthonormal forms a, in the regression on them that leaves e (f is not read): shape (2,).
         """
 
     def df(self, coefficients: int) -> int:

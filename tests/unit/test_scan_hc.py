@@ -129,8 +129,8 @@ def test_two_stage(clustered):
 
     data = rows()
     data["z2"] = data["z"] ** 2 + data["x1"]
-    more = {"cluster": "g"} if clustered else {}
-    own = problem(data, "iv", instruments=["z", "z2"], options={"iv": {"variance": "robust"}}, **more)
+    more, kind = ({"cluster": "g"}, "CR1") if clustered else ({}, "robust")
+    own = problem(data, "iv", instruments=["z", "z2"], options={"iv": {"variance": kind}}, **more)
     row = iv(own, "LATE").estimates[0]
     key = columns.cluster_key("g", "BIGINT") if clustered else None
     plan, found = scanned(data, ("y", *NAMES, "z", "z2"), cluster=key)
