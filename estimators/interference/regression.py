@@ -10,6 +10,7 @@ from ..errors import Refusal
 from ..imports import load
 from ..linear import LinearFit, coefficient_error, covariance, fit_ols
 from ..problem import Problem
+from ..sample import of_regression
 from .graph import Graph
 
 EFFECT, OTHER, EXPECTED = "(effect)", "(other)", "(expected exposure)"
@@ -94,7 +95,7 @@ def _with_error(problem: Problem, graph: Graph, fit: LinearFit, keep: np.ndarray
     if problem.cluster is not None or graph.effective_components(keep) >= FEWEST_COMPONENTS:
         labels = graph.component if problem.cluster is None else problem.cluster.astype(str)
         groups = len(np.unique(labels[keep]))
-        error = coefficient_error(fit, j, "CR2", labels[keep])
+        error = coefficient_error(fit, j, of_regression(problem.own("variance"), True), labels[keep])
         name = error.kind if problem.cluster is not None else f"{error.kind}_by_component"
         return Coefficient(fit, estimate, error.std_error, name, error.df, groups)
     plain = float(covariance(fit, "HC1")[j, j])

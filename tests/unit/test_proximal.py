@@ -88,9 +88,9 @@ def test_cluster_is_the_textbook_s() -> None:
     sums = np.add.reduceat(fitted * e[:, None], np.arange(0, 400, 8))
     bread = np.linalg.inv(fitted.T @ fitted)
     vcov = bread @ sums.T @ sums @ bread * 50 / 49 * 399 / 396
-    row = one(data, cluster="c")
+    row = one(data, cluster="c", own={"variance": "CR1"})
     assert row.std_error == pytest.approx(np.sqrt(vcov[2, 2]), rel=1e-9)
-    assert (row.n_clusters, row.degrees_of_freedom, row.variance_estimator) == (50, 49, "cluster")
+    assert (row.n_clusters, row.degrees_of_freedom, row.variance_estimator) == (50, 49, "CR1")
 
 
 def test_first_stage_is_the_textbook_s() -> None:
