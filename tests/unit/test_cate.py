@@ -155,7 +155,7 @@ def test_linear_predictor_and_groups_are_those_of_the_scores() -> None:
 
 def test_clustered_groups_and_linear_predictor() -> None:
     import statsmodels.api as sm
-    from test_few_clusters import brute
+    from cluster_support import brute
 
     data = {**units(), "c": np.arange(800) % 40}
     p = problem(block(cluster="c"), data, "cate")
