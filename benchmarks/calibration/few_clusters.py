@@ -52,3 +52,4 @@ DGPS = {
 }
 HOLDS = {name: set(DGPS) for name in ("difference_in_means", "regression_adjustment")}
 COSTLY = ()
+SIZES = {name: UNITS if name.startswith("units") else CLUSTERS * EACH for name in DGPS}

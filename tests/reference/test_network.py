@@ -38,7 +38,8 @@ def second_round(units: dict[str, np.ndarray], edges: dict[str, Any], covariates
     block = {
         "question": "q", "design": "observational", "outcome": "takeup_survey", "treatment": "trained", "unit": "id",
         "covariates": [*covariates, "C(village)"], "cluster": "address", "weight": "counts", "edges": "friends",
-        "decision": {**DECISION, "primary": "network", "estimand": "INDIRECT"}, "options": {"network": {"variance": "CR1"}},
+        "decision": {**DECISION, "primary": "network", "estimand": "INDIRECT"},
+        "options": {"network": {"variance": "CR1"}},
     }  # fmt: skip
     columns = {**units, **filled, "counts": inside.astype(float)}
     wanted = ["id", "takeup_survey", "trained", "counts", "address", "village", *covariates]
