@@ -39,8 +39,8 @@ def effective_number(shares: np.ndarray) -> np.ndarray:
 def is_many(effective: float, coefficients: int) -> bool:
     """Whether so many clusters carry a coefficient that CR1 with G − 1 degrees of freedom stands for CR2.
 
-    t's quantile at 1,000 is 0.1 % above the normal one, and CR2's correction of the order k / G*, at most 2 %, which
-    CR1's factors share. G* and not G decides: three treated clusters among a million are three.
+    Measured there: CR1's standard error is 0.04 to 0.4 % below CR2's (k = 1 to 20 at G = 1,000, 50 at 2,500), and t's
+    quantile 0.1 % above the normal one. G* and not G decides: three treated clusters among a million are three.
     """
     return effective >= max(MANY, FOR_EACH * coefficients)
 

@@ -86,8 +86,10 @@ def bell_mccaffrey(source: Source, plan: Plan, frame: Frame, regressions: Sequen
     regressions : sequence of Whitened
     """
     if source.engine is not None:
+        from ..engines.source import EngineSource
         from ..engines.variances import adjusted
 
+        assert isinstance(source, EngineSource)
         return adjusted(source, plan, frame, regressions)
     held, before = [_Open(one) for one in regressions], None
     for block in blocks(source, plan, order="k"):
@@ -111,8 +113,10 @@ def units_df(
 ) -> list[float]:
     """Degrees of freedom of HC2 and HC3 of the one contrast of each regression, in one scan."""
     if source.engine is not None:
+        from ..engines.source import EngineSource
         from ..engines.variances import units_df as of_engine
 
+        assert isinstance(source, EngineSource)
         return of_engine(source, plan, frame, regressions, kinds)
     sums = [Satterthwaite(*one.contrasts.shape) for one in regressions]
     for block in blocks(source, plan):

@@ -211,7 +211,7 @@ class Scan:
     ) -> None:  # fmt: skip
         leverages = {key: _leverage(z, w, hat, grouped) for key, hat in self.hats.items()}
         for j, (score, kind) in enumerate(zip(self.scores, self.kinds, strict=True)):
-            factor = 1.0
+            factor: float | np.ndarray = 1.0
             if kind in INFLATED:
                 assert score.hat is not None
                 factor = inflation(leverages[score.hat.key], kind)
