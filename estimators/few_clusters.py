@@ -253,7 +253,11 @@ def of_partialled(
 
 
 def combined_df(parts: np.ndarray, df: np.ndarray) -> float:
-    """Satterthwaite's degrees of freedom (1946) of a sum of independent variances: (ΣV)² / Σ V² / ν."""
+    """Satterthwaite's degrees of freedom (1946) of a sum of independent variances, (ΣV)² / Σ V² / ν, and no more than
+    the largest ν: the parts come from the same units.
+    """
     used = parts > 0
-    total = float(parts[used].sum())
-    return total**2 / float(np.sum(parts[used] ** 2 / df[used])) if used.any() else float("nan")
+    if not used.any():
+        return float("nan")
+    whole = float(parts[used].sum()) ** 2 / float(np.sum(parts[used] ** 2 / df[used]))
+    return min(whole, float(df[used].max()))

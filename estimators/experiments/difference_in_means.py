@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import Refusal
 from ..estimates import made
-from ..few_clusters import Error, combined_df
+from ..few_clusters import Error
 from ..linear import LinearFit, coefficient_error, fit_ols
 from ..problem import Problem
 from ..result import CurvePoint, Result
@@ -58,7 +58,8 @@ def _error(problem: Problem, fit: LinearFit, kind: str) -> Error:
 def neyman(variances: Sequence[float], sizes: Sequence[int]) -> Error:
     """√(s₀²/n₀ + s₁²/n₁) with Welch's degrees of freedom (1947), (V₀ + V₁)² / (V₀²/(n₀ − 1) + V₁²/(n₁ − 1))."""
     parts = np.array(variances) / np.array(sizes)
-    df = combined_df(parts, np.array(sizes) - 1.0)
+    apart = float(np.sum(parts**2 / (np.array(sizes) - 1.0)))
+    df = float(parts.sum()) ** 2 / apart if apart > 0 else None
     return Error(float(np.sqrt(parts.sum())), df, "HC2")
 
 

@@ -103,7 +103,9 @@ def sampled(problem: Problem, adjusted: Adjusted, kind: str) -> Error:
         added = added * np.sqrt(n / (n - 1))
         parts = np.array([np.sum(errors**2), np.sum(added**2)])
         df = unit_df(fit, whitened_contrast(fit, j), "HC2")[0]
-        return Error(float(np.sqrt(np.sum((errors + added) ** 2))), combined_df(parts, np.array([df, n - 1.0])), own)
+        if df != fit.degrees_of_freedom:  # which it is where units are many
+            df = combined_df(parts, np.array([df, n - 1.0]))
+        return Error(float(np.sqrt(np.sum((errors + added) ** 2))), df, own)
     assert problem.cluster is not None
     q, contrast = whitened(fit), whitened_contrast(fit, j)
     shares = cluster_sums((q @ contrast[0]) ** 2, problem.cluster)
