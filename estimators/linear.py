@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .few_clusters import Error, Satterthwaite, chunk_of, effective_number, is_many, of_rows, of_units
 from .inference import cluster_sums
+from .leverage import POWERS, inflation
 from .moments import Moments, independent
 
 
@@ -161,11 +163,6 @@ def leverage(fit: LinearFit) -> np.ndarray:
     return np.einsum("ij,jk,ik->i", fit.basis.z, fit.inverse, fit.basis.z) * fit.weights
 
 
-def room(fit: LinearFit) -> np.ndarray:
-    """1 − h of each row; a unit with leverage one is fitted exactly, its residual is zero and so is its share."""
-    return np.maximum(1.0 - leverage(fit), 1e-12)
-
-
 def covariance(fit: LinearFit, kind: str, cluster: np.ndarray | None = None) -> np.ndarray:
     """Covariance of the coefficients.
 
@@ -173,9 +170,9 @@ def covariance(fit: LinearFit, kind: str, cluster: np.ndarray | None = None) -> 
     ----------
     fit : LinearFit
     kind : str
-        classical, HC0, HC1, HC2, HC3 (MacKinnon & White 1985) or cluster (Liang & Zeger 1986, with Stata's small-sample
-        factor G/(G−1) · (n−1)/(n−k)).
-    cluster : ndarray of shape (n,), with ``cluster``
+        classical, HC0, HC1, HC2, HC3 (MacKinnon & White 1985), CR1 (Liang & Zeger 1986, with Stata's small-sample
+        factor G/(G−1) · (n−1)/(n−k)) or CR2 (Bell & McCaffrey 2002; see `estimators.few_clusters`).
+    cluster : ndarray of shape (n,), with CR1 and CR2
 
     Raises
     ------
@@ -187,16 +184,111 @@ def covariance(fit: LinearFit, kind: str, cluster: np.ndarray | None = None) -> 
     if kind == "classical":
         return fit.bread * float(np.sum(w * e**2)) / (n - k)
     scores = fit.basis.z * (w * e)[:, None]
-    if kind == "cluster":
+    if kind == "CR1":
         assert cluster is not None
         sums = cluster_sums(scores, cluster)
-        groups = len(sums)
-        factor = groups / (groups - 1) * (n - 1) / (n - k)
-        return fit.basis.raw(fit.inverse @ (sums.T @ sums) @ fit.inverse) * factor
-    if kind in ("HC2", "HC3"):
-        left = room(fit)
-        scores = scores / (np.sqrt(left) if kind == "HC2" else left)[:, None]
-    elif kind not in ("HC0", "HC1"):
+        return fit.basis.raw(fit.inverse @ (sums.T @ sums) @ fit.inverse) * stata_factor(len(sums), n, k)
+    if kind == "CR2":
+        assert cluster is not None
+        root = np.linalg.cholesky(fit.inverse)
+        found = of_rows(whitened(fit), np.sqrt(w) * e, cluster, np.empty((0, k)))
+        return fit.basis.raw(root @ found.meat @ root.T)
+    if kind not in POWERS:
         raise ValueError(f"unknown variance '{kind}'")
+    if kind in ("HC2", "HC3"):
+        scores = scores * inflation(leverage(fit), kind)[:, None]
     meat = scores.T @ scores * (n / (n - k) if kind == "HC1" else 1.0)
     return fit.basis.raw(fit.inverse @ meat @ fit.inverse)
+
+
+def stata_factor(groups: int, n: int, k: int) -> float:
+    """G/(G − 1) · (n − 1)/(n − k), the small-sample factor of CR1."""
+    return groups / (groups - 1) * (n - 1) / (n - k)
+
+
+def whitened(fit: LinearFit) -> np.ndarray:
+    """√w L'z of each unit with (Z'WZ)⁻¹ = LL': shape (n, k), with unit cross-products."""
+    return np.sqrt(fit.weights)[:, None] * (fit.basis.z @ np.linalg.cholesky(fit.inverse))
+
+
+def coefficient_error(fit: LinearFit, j: int, kind: str, cluster: np.ndarray | None = None) -> Error:
+    """Standard error of a coefficient with the degrees of freedom that its variance has.
+
+    HC2, HC3 and CR2: Satterthwaite's under independent errors of variance 1/w (Bell & McCaffrey 2002; Imbens & Kolesár
+    2016), n − k where units are many; CR2 is CR1 with G − 1 where clusters are many (`few_clusters.is_many`). Other
+    kinds: n − k, or G − 1 with clusters.
+
+    Parameters
+    ----------
+    fit : LinearFit
+    j : int
+        Its place.
+    kind : str
+        As of `covariance`.
+    cluster : ndarray of shape (n,), optional
+        Read with CR1 and CR2.
+    """
+    return errors(fit, [j], kind, cluster)[0]
+
+
+def errors(fit: LinearFit, places: Sequence[int], kind: str, cluster: np.ndarray | None = None) -> list[Error]:
+    """`coefficient_error` of several coefficients."""
+    contrasts = _contrasts(fit, places)
+    return [
+        Error(float(np.sqrt(variance)), df, own)
+        for variance, df, own in _variances(fit, contrasts, places, kind, cluster)
+    ]
+
+
+def whitened_contrast(fit: LinearFit, j: int) -> np.ndarray:
+    """l of one coefficient, with error l'Σ q √w e: shape (1, k)."""
+    return _contrasts(fit, [j])
+
+
+def _contrasts(fit: LinearFit, places: Sequence[int]) -> np.ndarray:
+    """l of each coefficient in the whitened coordinates: shape (q, k)."""
+    return fit.basis.back[list(places)] @ np.linalg.cholesky(fit.inverse)
+
+
+def _variances(
+    fit: LinearFit, contrasts: np.ndarray, places: Sequence[int], kind: str, cluster: np.ndarray | None
+) -> list[tuple[float, float | None, str]]:
+    if kind == "CR2":
+        assert cluster is not None
+        q = whitened(fit)
+        shares = cluster_sums((q @ contrasts.T) ** 2, cluster)
+        many = [is_many(one, len(fit.coef)) for one in effective_number(shares)]
+        out: list[tuple[float, float | None, str]] = []
+        if not all(many):
+            found = of_rows(q, np.sqrt(fit.weights) * fit.residuals, cluster, contrasts)
+            out = [(v, float(df), "CR2") for v, df in zip(found.squares, found.df(), strict=True)]
+        if any(many):
+            plain = np.diag(covariance(fit, "CR1", cluster))
+            stand = [(float(plain[j]), len(shares) - 1.0, "CR1") for j in places]
+            out = [stand[i] if one else out[i] for i, one in enumerate(many)]
+        return out
+    variance = np.diag(covariance(fit, kind, cluster))
+    if kind == "CR1":
+        assert cluster is not None
+        return [(float(variance[j]), len(np.unique(cluster)) - 1.0, kind) for j in places]
+    df = [float(fit.degrees_of_freedom)] * len(contrasts)
+    if kind in ("HC2", "HC3"):
+        df = unit_df(fit, contrasts, kind)
+    return [(float(variance[j]), one, kind) for j, one in zip(places, df, strict=True)]
+
+
+def unit_df(fit: LinearFit, contrasts: np.ndarray, kind: str) -> list[float]:
+    """Degrees of freedom of HC2 and HC3, each unit a cluster of its own; n − k where units are many."""
+    q = whitened(fit)
+    along = q @ contrasts.T
+    many = [is_many(one, len(fit.coef)) for one in effective_number(along**2)]
+    plain = float(fit.degrees_of_freedom)
+    if all(many):
+        return [plain] * len(many)
+    sums = Satterthwaite(*contrasts.shape)
+    h = leverage(fit)
+    step = chunk_of(q.shape[1])
+    for first in range(0, len(q), step):
+        own = slice(first, first + step)
+        sums.add(*of_units(q[own], along[own], h[own], kind))
+    return [plain if one else float(df) for one, df in zip(many, sums.df(), strict=True)]

@@ -6,7 +6,9 @@ from .entry import Estimator, Option
 
 __all__ = ["BESIDE", "BY_NAME", "ESTIMATORS", "NAIVE", "Estimator", "Option"]
 
-_OLS_VARIANCES = ("classical", "HC0", "HC1", "HC2", "HC3")
+_OLS_VARIANCES = ("classical", "HC0", "HC1", "HC2", "HC3", "CR1", "CR2")
+_SAMPLED = ("m_estimation", "m_estimation_hc2", "m_estimation_cr1")
+_CLUSTERED = "with a declared cluster CR2, or CR1 where that is declared"
 _COVARIATES = Option(None, (list, tuple), "terms in place of the study's covariates")
 _LEARNER = Option(
     "linear", ("linear", "lasso", "boosting", "forest", "best"),
@@ -20,7 +22,8 @@ ESTIMATORS: tuple[Estimator, ...] = (
         ("outcome", "treatment"), "binary", ("ATE",),
         "treatment assigned at random", "treatment was chosen: then it is only the naive contrast",
         "Neyman 1923",
-        {"variance": Option("HC2", ("classical", "HC0", "HC1", "HC2"), "HC2 is Neyman's conservative variance"),
+        {"variance": Option("HC2", ("classical", "HC0", "HC1", "HC2", "CR1", "CR2"),
+                            f"HC2 is Neyman's conservative variance, with Welch's t; {_CLUSTERED}"),
          "arrival": Option(None, (list, tuple), "the column by which units came, as `[signed_up]`: adds intervals that "
                            "hold at all looks on the way together")},
         streams=True,
@@ -30,7 +33,8 @@ ESTIMATORS: tuple[Estimator, ...] = (
         ("outcome", "treatment"), "continuous", ("ATE",),
         "linear in the treatment; no unmeasured confounding given the covariates", "treatment is endogenous",
         "Wooldridge 2010",
-        {"variance": Option("HC1", _OLS_VARIANCES, "heteroskedasticity-robust unless classical"),
+        {"variance": Option("HC2", _OLS_VARIANCES,
+                            f"HC2 and HC3 with Bell & McCaffrey's degrees of freedom; {_CLUSTERED}"),
          "covariates": _COVARIATES},
         streams=True,
     ),
@@ -39,8 +43,9 @@ ESTIMATORS: tuple[Estimator, ...] = (
         "Regression adjustment", ("outcome", "treatment", "covariates"), "binary", ("ATE", "ATT"),
         _SELECTION + "; the outcome regression is right (or treatment was randomised)",
         "arms differ so much that the regression extrapolates", "Lin 2013; Heckman 1998",
-        {"variance": Option("m_estimation_hc2", (*_OLS_VARIANCES, "m_estimation", "m_estimation_hc2"),
-                            "m_estimation adds the covariates' sampling, with HC2's leverage by default")},
+        {"variance": Option("m_estimation_hc2", (*_OLS_VARIANCES, *_SAMPLED),
+                            "m_estimation adds the covariates' sampling, with HC2's leverage by default; "
+                            f"{_CLUSTERED} (as m_estimation_cr1, with the covariates' sampling)")},
         streams=True,
     ),
     Estimator(
@@ -99,7 +104,7 @@ ESTIMATORS: tuple[Estimator, ...] = (
         _SELECTION + "; one effect for all, or read as a variance-weighted average",
         "the effect varies with the propensity and its average is what matters",
         "Chernozhukov et al. 2018",
-        {"learner": _LEARNER, "covariates": _COVARIATES},
+        {"learner": _LEARNER, "variance": Option("HC1", ("HC1", "CR1", "CR2"), _CLUSTERED), "covariates": _COVARIATES},
         streams=True,
     ),
     Estimator(
@@ -116,7 +121,7 @@ ESTIMATORS: tuple[Estimator, ...] = (
         "the instrument moves the treatment, is as good as random, and acts on the outcome through it alone",
         "the instrument is weak: read the Anderson-Rubin set", "Angrist & Pischke 2009",
         {"method": Option("2sls", ("2sls", "liml", "gmm"), "two-step efficient GMM"),
-         "variance": Option("robust", ("classical", "robust"), "robust is HC1; a declared cluster overrides"),
+         "variance": Option("robust", ("classical", "robust", "CR1", "CR2"), f"robust is HC1; {_CLUSTERED}"),
          "instruments": Option(None, (list, tuple), "columns in place of the study's instruments"),
          "covariates": _COVARIATES},
         weights=False, streams=True,
@@ -134,7 +139,7 @@ ESTIMATORS: tuple[Estimator, ...] = (
                               "side: what begins at the cutoff, whatever treatment the study declares"),
          "donut": Option(0.0, float, "units closer to the cutoff than this are left out"),
          "interacted": Option(True, (True, False), "of a parametric model: whether each side has its own slopes"),
-         "variance": Option("HC1", ("HC0", "HC1", "HC2", "HC3"), "of a parametric model; a declared cluster overrides"),
+         "variance": Option("HC1", ("HC0", "HC1", "HC2", "HC3", "CR1", "CR2"), f"of a parametric model; {_CLUSTERED}"),
          "checks": Option(False, (True, False), "placebo cutoffs and other bandwidths, as diagnostics and a curve"),
          "covariates": _COVARIATES},
         weights=False, streams=True, also=("treatment",),
@@ -232,7 +237,8 @@ ESTIMATORS: tuple[Estimator, ...] = (
          "undirected": Option(False, (True, False), "whether an edge makes neighbours of both its ends"),
          "randomisation": Option(None, ("bernoulli", "complete", "cluster"),
                                  "how treatment was drawn; default bernoulli, cluster where it never varies in one"),
-         "variance": Option("network", ("network", "conservative"), "by design; conservative: Aronow and Samii's"),
+         "variance": Option("network", ("network", "conservative", "CR1"),
+                            "by design; conservative: Aronow and Samii's; of a regression CR2 by cluster, or CR1"),
          "least_probability": Option(0.01, float, "units with a rarer exposure are left out and counted"),
          "covariates": _COVARIATES},
         also=("exposure",),
@@ -245,7 +251,7 @@ ESTIMATORS: tuple[Estimator, ...] = (
         "the proxies hardly move each other: see their F and rank",
         "Miao et al. 2018; Tchetgen Tchetgen et al. 2020",
         {"bridge": Option("linear", ("linear", "quadratic"), "quadratic: degree two with ridge, cross-fitted"),
-         "variance": Option("robust", ("classical", "robust"), "robust is HC1; a declared cluster overrides"),
+         "variance": Option("robust", ("classical", "robust", "CR1", "CR2"), f"robust is HC1; {_CLUSTERED}"),
          "proxies": Option("tested", ("tested", "all"), "tested: as many combinations of the outcome proxies as the "
                            "rank test finds; all: refuses where it finds fewer"),
          "covariates": _COVARIATES},
@@ -301,8 +307,8 @@ ESTIMATORS: tuple[Estimator, ...] = (
         "without treatment, groups would have moved in parallel; the effect is the same for all, at all times",
         "treatment starts at different times and its effect varies: see the weights; then read did",
         "Goodman-Bacon 2021; de Chaisemartin & D'Haultfœuille 2020",
-        {"variance": Option("robust", ("robust", "classical"),
-                            "robust: clustered by unit, or by the declared cluster; HC1 in cross-sections"),
+        {"variance": Option("robust", ("robust", "classical", "CR1"),
+                            "robust: CR2 by unit, or by the declared cluster; HC1 in cross-sections without one"),
          "covariates": _COVARIATES},
         reads="panel", either=("cohort", "treatment"),
     ),
@@ -331,7 +337,7 @@ ESTIMATORS: tuple[Estimator, ...] = (
         "hidden confounders of a stated strength would leave of it",
         "treatment was randomised, or another design than adjustment identifies the effect",
         "Cinelli & Hazlett 2020; Oster 2019; Rosenbaum 2002; VanderWeele & Ding 2017",
-        {"variance": Option("HC1", _OLS_VARIANCES, "heteroskedasticity-robust unless classical"),
+        {"variance": Option("HC2", _OLS_VARIANCES, f"heteroskedasticity-robust unless classical; {_CLUSTERED}"),
          "r2_max": Option(None, float, "R2 of a regression with all confounders; default 1.3 times the observed"),
          "caliper": Option(0.2, float, "largest distance in a matched pair, in standard deviations of the propensity"),
          "gammas": Option(None, (list, tuple), "odds of hidden bias that are told; default 1, 1.5, 2 and 3"),
@@ -380,6 +386,7 @@ ESTIMATORS: tuple[Estimator, ...] = (
         "Clarke & Polselli 2025; Chernozhukov et al. 2018",
         {"learner": Option("linear", ("linear", "lasso", "boosting", "best"),
                            "of the nuisances within units; best: each by the smallest out-of-fold loss"),
+         "variance": Option("CR2", ("CR1", "CR2"), "by unit, or by the declared cluster"),
          "covariates": _COVARIATES},
         reads="panel",
     ),

@@ -12,6 +12,9 @@ from .errors import Refusal
 from .inference import effective_sample_size
 from .problem import Problem
 
+# Variances that need the role 'cluster'.
+CLUSTERED = ("CR1", "CR2", "m_estimation_cr1")
+
 
 def check_sample(problem: Problem) -> None:
     """Refuse data on which no standard error exists.
@@ -83,8 +86,17 @@ def counts(problem: Problem, keep: np.ndarray | None = None, binary: bool = True
 
 
 def regression_variance(problem: Problem, kind: str) -> str:
-    """The variance to take from a regression: a declared cluster overrides."""
-    return kind if problem.cluster is None else "cluster"
+    """The variance to take from a regression: with a declared cluster CR1 where that is declared, else CR2."""
+    return of_regression(kind, problem.study.cluster is not None)
+
+
+def of_regression(kind: str, clustered: bool) -> str:
+    """See `regression_variance`; refuses a cluster variance without clusters."""
+    if clustered:
+        return "CR1" if kind == "CR1" else "CR2"
+    if kind in CLUSTERED:
+        raise Refusal(f"variance {kind} is of clusters, and the study declares none", "Declare the role 'cluster'")
+    return kind
 
 
 def reference_df(problem: Problem, df: int) -> int:

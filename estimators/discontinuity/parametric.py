@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import Refusal
+from ..few_clusters import Error
 from ..inference import wald
-from ..linear import LinearFit, covariance, fit_ols
+from ..linear import LinearFit, coefficient_error, fit_ols
 from ..result import CurvePoint
+from ..sample import of_regression
 from .curves import line_ends, line_points, sides
 from .local import CONSTANT, NO_FIRST_STAGE, check_clusters, check_values, enough
 
@@ -29,7 +31,7 @@ class Shape:
     bandwidth : float or None
         Rows farther from the cutoff are left out; None: all rows count.
     variance : str
-        HC0 to HC3; clusters override.
+        HC0 to HC3; with clusters CR1 where that is declared, else CR2.
     """
 
     order: int
@@ -47,7 +49,7 @@ class ParametricFit:
     estimate, std_error, p_value, conf_low, conf_high : float
         The jump at the cutoff (over the treatment's, where fuzzy), in units of the outcome.
     statistic, degrees_of_freedom : float
-        Student's t, with n − k or clusters less one.
+        Student's t; see `estimators.linear.coefficient_error`.
     inside : tuple of int
         Rows left and right.
     first_stage, first_stage_f : float or None
@@ -56,12 +58,14 @@ class ParametricFit:
         Of the outcome.
     covariates : int
         Columns before the polynomial.
+    variance : str
+        What the standard error is.
     """
 
     estimate: float
     std_error: float
     statistic: float
-    degrees_of_freedom: float
+    degrees_of_freedom: float | None
     p_value: float
     conf_low: float
     conf_high: float
@@ -70,6 +74,7 @@ class ParametricFit:
     first_stage_f: float | None
     regression: LinearFit
     covariates: int
+    variance: str
 
 
 def parametric_fit(
@@ -123,21 +128,21 @@ def parametric_fit(
     if fuzzy is not None:
         first = _fit(fuzzy[near], design, names)
         jump = float(first.coef[j])
-        error = _error(first, shape.variance, codes)
+        error = _error(first, shape.variance, codes).std_error
         if not (abs(jump) > 0 and error > 0) and abs(jump) <= 1e-8:
             raise Refusal(*NO_FIRST_STAGE)
         strength = (jump / error) ** 2 if error > 0 else None
         estimate /= jump
         judged, scale = _fit(y - estimate * fuzzy[near], design, names), abs(jump)
-    std_error = _error(judged, shape.variance, codes) / scale
-    df = float(outcome.degrees_of_freedom if codes is None else len(np.unique(codes)) - 1)
+    spread = _error(judged, shape.variance, codes)
+    std_error, df = spread.std_error / scale, spread.df
     found = wald(estimate, std_error, df)
     if found.statistic is None or found.p_value is None or found.conf_low is None or found.conf_high is None:
         reason = "the polynomial fits the outcome exactly, so no standard error can be given"
         raise Refusal(reason, "Declare a lower order, or check the outcome in the units")
     return ParametricFit(
         estimate, std_error, found.statistic, df, found.p_value, found.conf_low, found.conf_high,
-        (int(left.sum()), int(right.sum())), jump, strength, outcome, own.shape[1],
+        (int(left.sum()), int(right.sum())), jump, strength, outcome, own.shape[1], spread.kind,
     )  # fmt: skip
 
 
@@ -160,9 +165,9 @@ def _fit(y: np.ndarray, design: np.ndarray, names: tuple[str, ...]) -> LinearFit
     return fit
 
 
-def _error(fit: LinearFit, variance: str, cluster: np.ndarray | None) -> float:
+def _error(fit: LinearFit, variance: str, cluster: np.ndarray | None) -> Error:
     j = fit.index(RIGHT)
-    return float(np.sqrt(covariance(fit, "cluster" if cluster is not None else variance, cluster)[j, j]))
+    return coefficient_error(fit, j, of_regression(variance, cluster is not None), cluster)
 
 
 def parametric_lines(x: np.ndarray, cutoff: float, fit: ParametricFit, shape: Shape, sign: float) -> list[CurvePoint]:

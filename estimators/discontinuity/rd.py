@@ -183,7 +183,7 @@ def _parametric(problem: Problem, estimand: str, cut: Cut) -> Result:
     row = Estimate(
         estimand, contrast=cut.rule.contrast, estimate=fit.estimate, std_error=fit.std_error, statistic=fit.statistic,
         degrees_of_freedom=fit.degrees_of_freedom, p_value=fit.p_value, conf_low=fit.conf_low, conf_high=fit.conf_high,
-        variance_estimator=shape.variance if cut.cluster is None else "cluster", **_counts(cut),
+        variance_estimator=fit.variance, **_counts(cut),
     )  # fmt: skip
     y = cut.rule.sign * cut.y
     curves: list[CurvePoint] = [

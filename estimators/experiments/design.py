@@ -68,7 +68,7 @@ def omnibus_balance(
     if cluster is None or q == 0:
         return classical_test(fit.r2, q, fit.degrees_of_freedom)
     groups = len(np.unique(cluster))
-    return cluster_test(q, groups, lambda: (fit.coef[1:], covariance(fit, "cluster", cluster)[1:, 1:]))
+    return cluster_test(q, groups, lambda: (fit.coef[1:], covariance(fit, "CR1", cluster)[1:, 1:]))
 
 
 def classical_test(r2: float, q: int, df: int) -> tuple[float | None, str]:

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..errors import Refusal
 from ..estimates import made
-from ..linear import covariance, fit_ols
+from ..few_clusters import Error
+from ..linear import LinearFit, coefficient_error, fit_ols
 from ..problem import Problem
 from ..result import CurvePoint, Result
-from ..sample import check_arms, counts, reference_df, regression_variance
+from ..sample import check_arms, counts, regression_variance
 from .sequential import confidence_sequence
 
 
 def difference_in_means(problem: Problem, estimand: str) -> Result:
     """The average effect of treatment on all units, were treatment assigned at random.
 
-    τ = Ȳ₁ − Ȳ₀, the coefficient of T in the regression of Y on T. HC2 is Neyman's s₁²/n₁ + s₀²/n₀. Student's t with
-    n − 2 degrees of freedom.
+    τ = Ȳ₁ − Ȳ₀, the coefficient of T in the regression of Y on T. HC2 is Neyman's s₁²/n₁ + s₀²/n₀, with Welch's
+    degrees of freedom for Student's t; the other variances have n − 2.
 
-    Sampling weights give weighted means (weighted least squares). A declared cluster gives the cluster-robust variance
-    with G − 1 degrees of freedom. Rows with missing values have been left out or refused before.
+    Sampling weights give weighted means (weighted least squares; HC2 has the degrees of freedom of Bell & McCaffrey
+    then). A declared cluster gives CR2 with Bell & McCaffrey's degrees of freedom, or, where ``variance: CR1`` is
+    declared, CR1 with G − 1. Rows with missing values have been left out or refused before.
 
-    Options ``variance``: classical, HC0, HC1 or HC2; ``arrival``: the column by which units came, for the curve
-    ``sequential`` (`sequential.confidence_sequence`).
+    Options ``variance``: classical, HC0, HC1 or HC2 (with clusters CR1 or CR2); ``arrival``: the column by which units
+    came, for the curve ``sequential`` (`sequential.confidence_sequence`).
 
     Raises
     ------
@@ -33,15 +37,30 @@ def difference_in_means(problem: Problem, estimand: str) -> Result:
 
     Sources
     -------
-    Neyman 1923; MacKinnon & White 1985.
+    Neyman 1923; MacKinnon & White 1985; Welch 1947; Bell & McCaffrey 2002.
     """
     check_arms(problem)
     fit = fit_ols(problem.y, problem.t[:, None], ("(treatment)",), problem.weights)
-    kind = regression_variance(problem, problem.own("variance"))
-    std_error = float(np.sqrt(covariance(fit, kind, problem.cluster)[1, 1]))
-    df = reference_df(problem, fit.degrees_of_freedom)
-    row = made(estimand, float(fit.coef[1]), std_error, df, variance_estimator=kind, **counts(problem))
+    error = _error(problem, fit, regression_variance(problem, problem.own("variance")))
+    row = made(
+        estimand, float(fit.coef[1]), error.std_error, error.df, variance_estimator=error.kind, **counts(problem)
+    )
     return Result((row,), curves=tuple(_looks(problem)))
+
+
+def _error(problem: Problem, fit: LinearFit, kind: str) -> Error:
+    if kind != "HC2" or problem.weights is not None:
+        return coefficient_error(fit, 1, kind, problem.cluster)
+    arms = [problem.y[problem.t == arm] for arm in (0, 1)]
+    return neyman([float(y.var(ddof=1)) for y in arms], [len(y) for y in arms])
+
+
+def neyman(variances: Sequence[float], sizes: Sequence[int]) -> Error:
+    """√(s₀²/n₀ + s₁²/n₁) with Welch's degrees of freedom (1947), (V₀ + V₁)² / (V₀²/(n₀ − 1) + V₁²/(n₁ − 1))."""
+    parts = np.array(variances) / np.array(sizes)
+    apart = float(np.sum(parts**2 / (np.array(sizes) - 1.0)))
+    df = float(parts.sum()) ** 2 / apart if apart > 0 else None
+    return Error(float(np.sqrt(parts.sum())), df, "HC2")
 
 
 def _looks(problem: Problem) -> list[CurvePoint]:

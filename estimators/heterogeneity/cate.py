@@ -8,10 +8,10 @@ from ..errors import Refusal
 from ..estimates import made
 from ..inference import joint_wald
 from ..laws import normal_tail
-from ..linear import covariance, fit_ols
+from ..linear import covariance, errors, fit_ols
 from ..problem import Problem
 from ..result import Diagnostic, Estimate, Result
-from ..sample import counts, reference_df, regression_variance
+from ..sample import counts, regression_variance
 from ..selection_on_observables.ope import clipped, ope, scores
 from .group_rows import check_modifiers, group_rows, score_row
 from .metalearners import material
@@ -27,11 +27,12 @@ def cate(problem: Problem, estimand: str) -> Result:
     ψ = μ₁(X) − μ₀(X) + T (Y − μ₁)/e − (1 − T)(Y − μ₀)/(1 − e), cross-fitted (`ope.scores`), so that E[ψ | V] is the
     effect given V. Rows, in units of the outcome but for ``heterogeneity``:
 
-    ``overall``, their mean, the same as ope's ATE. ``blp:<column>``, least squares of ψ on a constant and V (HC1; the
-    best linear predictor of the effect). ``<modifier>=…``, the mean in each level, or in each third of a modifier of
-    more than six values. ``gates=1`` … ``gates=5``, the means in the fifths by predicted effect, from least to most
-    affected, and ``gates=5-1``. ``heterogeneity``, the slope of ψ on the prediction: 0 where the predicted differences
-    are noise, 1 where they are right. ``rate``, AUTOC: what those who rank first gain beyond the average.
+    ``overall``, their mean, the same as ope's ATE. ``blp:<column>``, least squares of ψ on a constant and V (the best
+    linear predictor of the effect; HC2, or CR2 with clusters). ``<modifier>=…``, the mean in each level, or in each
+    third of a modifier of more than six values. ``gates=1`` … ``gates=5``, the means in the fifths by predicted effect,
+    from least to most affected, and ``gates=5-1``. ``heterogeneity``, the slope of ψ on the prediction: 0 where the
+    predicted differences are noise, 1 where they are right. ``rate``, AUTOC: what those who rank first gain beyond the
+    average.
 
     Predictions come from S, T, X and DR learners (`metalearners`). A fold's units are ranked by learners fitted on the
     folds before it, and by that learner whose squared distance from ψ was smallest there; the first fold has no ranks.
@@ -40,7 +41,8 @@ def cate(problem: Problem, estimand: str) -> Result:
     that of ``rate`` counts their estimation.
 
     Sampling weights enter models, learners, ranks and means. A declared cluster assigns clusters to folds, and sums
-    influence values. Rows with missing values have been left out or refused before. Normal reference; blp Student's t.
+    influence values. Rows with missing values have been left out or refused before. Normal reference; blp Student's t
+    with Bell & McCaffrey's degrees of freedom.
 
     Options: ``learner`` (linear, boosting, best: both compete), ``clip``.
 
@@ -87,15 +89,14 @@ def _linear_predictor(problem: Problem, estimand: str, psi: np.ndarray) -> tuple
         raise Refusal(f"the modifiers cannot be fitted: {few}", "Declare fewer effect modifiers") from None
     if len(fit.names) == 1:
         raise Refusal("no effect modifier varies", "Declare modifiers of which units have different values")
-    kind = regression_variance(problem, "HC1")
-    vcov = covariance(fit, kind, problem.cluster)
-    df = reference_df(problem, fit.degrees_of_freedom)
-    fields = {**counts(problem), "contrast": "a unit of the modifier", "variance_estimator": kind}
+    kind, places = regression_variance(problem, "HC2"), range(1, len(fit.names))
+    fields = {**counts(problem), "contrast": "a unit of the modifier"}
     rows = [
-        made(estimand, float(fit.coef[j]), float(np.sqrt(vcov[j, j])), df, term=f"blp:{fit.names[j]}", **fields)
-        for j in range(1, len(fit.names))
-    ]
-    joint = joint_wald(fit.coef[1:], vcov[1:, 1:])
+        made(estimand, float(fit.coef[j]), error.std_error, error.df, term=f"blp:{fit.names[j]}",
+             variance_estimator=error.kind, **fields)
+        for j, error in zip(places, errors(fit, places, kind, problem.cluster), strict=True)
+    ]  # fmt: skip
+    joint = joint_wald(fit.coef[1:], covariance(fit, kind, problem.cluster)[1:, 1:])
     notes = [Diagnostic("blp_joint_p", "overall", joint.p_value, 0.05)]
     return rows, notes + [Diagnostic("modifier_dropped", name, None) for name in fit.dropped]
 

@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import Refusal
 from ..inference import cluster_sums, standard_error
 from ..laws import normal_quantile, normal_tail
+from ..leverage import inflation
 from ..problem import Problem
 from ..result import Diagnostic, Result
 from ..sample import check_arms, check_sample
@@ -116,8 +117,8 @@ def calibration(problem: Problem, forest: Grown) -> Slopes:
         inverse = np.linalg.inv((z * w[:, None]).T @ z)
         b = inverse @ (z.T @ (w * r.u))
         left = r.u - z @ b
-        room = 1 - np.einsum("ij,jk,ik->i", z, inverse, z) * w
-        scores = z * (w * left / (1.0 if problem.cluster is not None else np.maximum(room, 1e-12)))[:, None]
+        h = np.einsum("ij,jk,ik->i", z, inverse, z) * w
+        scores = z * (w * left * (1.0 if problem.cluster is not None else inflation(h, "HC3")))[:, None]
         if problem.cluster is not None:
             scores = cluster_sums(scores, problem.cluster)
             scores = scores * np.sqrt(len(scores) / (len(scores) - 1))

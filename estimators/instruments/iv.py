@@ -17,7 +17,7 @@ from .system import System
 from .weak import WEAK, Region, Strength, anderson_rubin, strength
 
 SOLVERS = {"2sls": two_stage, "liml": liml, "gmm": gmm}
-NAMES = {"classical": "classical", "robust": "HC1", "cluster": "cluster"}
+NAMES = {"classical": "classical", "robust": "HC1", "CR1": "CR1", "CR2": "CR1"}
 
 
 def iv(problem: Problem, estimand: str) -> Result:
@@ -30,7 +30,8 @@ def iv(problem: Problem, estimand: str) -> Result:
     Parameters
     ----------
     problem : Problem
-        Options: ``method`` (2sls, liml, gmm), ``variance`` (classical, robust = HC1; a declared cluster overrides),
+        Options: ``method`` (2sls, liml, gmm), ``variance`` (classical, robust = HC1; with a declared cluster CR2,
+        or CR1 where that is declared),
         ``instruments`` (in place of the study's), ``covariates``.
     estimand : str
         LATE.
@@ -38,7 +39,8 @@ def iv(problem: Problem, estimand: str) -> Result:
     Returns
     -------
     Result
-        In units of the outcome a unit of treatment; t with n − k degrees of freedom (G − 1 with clusters). Where the
+        In units of the outcome a unit of treatment; t with n − k degrees of freedom (with clusters those of
+        Bell & McCaffrey for CR2, G − 1 for CR1). Where the
         first stage is weak (F below 10: the classical F with the classical variance, otherwise the effective F of
         Montiel Olea & Pflueger) the row keeps the estimate without standard error, test or normal interval; its
         interval is the Anderson–Rubin set, where that is bounded. Diagnostics: ``first_stage_f``,
@@ -90,8 +92,8 @@ def _counts(p: System, run: Run) -> dict[str, Any]:
 
 def _strong_row(p: System, run: Run, fit: Fit) -> Estimate:
     return made(
-        run.estimand, fit.coef, fit.std_error, float(p.df(p.k + 1)),
-        contrast="per unit", variance_estimator=NAMES[p.variance], **_counts(p, run),
+        run.estimand, fit.coef, fit.std_error, float(p.df(p.k + 1)) if fit.df is None else fit.df,
+        contrast="per unit", variance_estimator=fit.kind or NAMES[p.variance], **_counts(p, run),
     )  # fmt: skip
 
 

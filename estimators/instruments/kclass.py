@@ -14,11 +14,16 @@ from .system import System
 
 @dataclass(frozen=True)
 class Fit:
-    """An IV coefficient, in units of the outcome a unit of treatment, and its residual as a form of the rows."""
+    """An IV coefficient, in units of the outcome a unit of treatment, and its residual as a form of the rows.
+
+    ``df`` and ``kind`` are the degrees of freedom and the variance where they are not those of the system.
+    """
 
     coef: float
     std_error: float
     residual: np.ndarray
+    df: float | None = None
+    kind: str | None = None
 
 
 @dataclass(frozen=True)
@@ -60,11 +65,20 @@ def _coefficient(p: System, above: float) -> tuple[float, float]:
 
 
 def _k_class(p: System, above: float) -> Fit:
-    """The k-class with κ = 1 + ``above``; scores P_Z d · e in the variance (Wooldridge 2010, ch. 5)."""
+    """The k-class with κ = 1 + ``above``; scores P_Z d · e in the variance (Wooldridge 2010, ch. 5).
+
+    CR2 and its degrees of freedom are those of the regression on P_Z d and the covariates, as clubSandwich takes them
+    for instrumental variables (Pustejovsky & Tipton 2018); GMM keeps CR1.
+    """
     coef, size = _coefficient(p, above)
     e = p.form(y=1.0, d=-coef)
     length = float(np.linalg.norm(p.zd))
-    meat = float(p.meat("fit", p.form(z=p.zd / length)[None], e, e, p.k + 1)[0, 0])
+    fitted = p.form(z=p.zd / length)[None]
+    few = p.few("fit", np.concatenate([p.moments[: p.k], fitted]), e)
+    if few is not None:
+        ((variance, df),) = few
+        return Fit(coef, length * float(np.sqrt(variance)) / size, e, df, "CR2")
+    meat = float(p.meat("fit", fitted, e, e, p.k + 1)[0, 0])
     if p.variance == "classical":
         return Fit(coef, float(np.sqrt(meat / size)), e)
     return Fit(coef, length * float(np.sqrt(meat)) / size, e)

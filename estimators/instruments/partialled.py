@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import Refusal
+from ..few_clusters import of_rows
 from ..inference import cluster_sums
 from ..moments import Moments
 from ..problem import Problem
@@ -58,6 +59,9 @@ class Partialled(System):
         if kind == "robust":
             return (forms * (left * right)[:, None]).T @ forms
         assert self.cluster is not None
+        if kind == "CR2":
+            found = of_rows(forms, left, self.cluster, np.eye(len(a))[-1:])
+            return np.array([found.squares[0], found.df()[0]])
         sums = [cluster_sums(forms * side[:, None], self.cluster) for side in (left, right)]
         return sums[0].T @ sums[1]
 

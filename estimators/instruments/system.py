@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg
 
+from ..few_clusters import MANY, is_many
 from ..moments import TOLERANCE, Moments, independent
 
 
@@ -25,7 +26,8 @@ class System(abc.ABC):
     n, k, q : int
         Rows, covariates with the constant, instruments.
     variance : str
-        classical, robust (HC1) or cluster.
+        classical, robust (HC1), CR1 or CR2. CR2 is for the coefficient and the Anderson–Rubin test of one instrument;
+        what else is tested takes CR1 then.
     groups : int or None
         Clusters, where the variance counts them.
     zy, zd : ndarray of shape (q,)
@@ -49,8 +51,9 @@ class System(abc.ABC):
     def products(self, name: str, a: np.ndarray, e: np.ndarray, f: np.ndarray, kind: str) -> np.ndarray:
         """Sums of the products of linear forms over the rows; ``name`` tells one question from another.
 
-        a holds p forms, e and f are one each. classical: Σ e f (a is not read); robust: Σ a a' e f, of shape (p, p);
-        cluster: Σ over clusters of (Σ a e)(Σ a f)'.
+        a holds p forms, e and f are one each. classical: Σ e f (a is not read); robust: Σ a a' e f (p × p);
+        cluster: Σ over clusters of (Σ a e)(Σ a f)'. CR2: variance and degrees of freedom of the coefficient of the last
+        of the orthonormal forms a, in the regression on them that leaves e (f is not read): shape (2,).
         """
 
     def df(self, coefficients: int) -> int:
@@ -82,6 +85,7 @@ class System(abc.ABC):
         Σ a a' e f · n / (n − c); cluster: sums a cluster, times G/(G − 1) · (n − 1)/(n − c).
         """
         n, c, kind = self.n, coefficients, variance or self.variance
+        kind = "cluster" if kind in ("CR1", "CR2") else kind
         found = self.products(name, a, e, f, kind)
         if kind == "classical":
             return np.eye(len(a)) * float(found) / (n - c)
@@ -89,6 +93,22 @@ class System(abc.ABC):
             return found * (n / (n - c))
         assert self.groups is not None
         return found * (self.groups / (self.groups - 1) * (n - 1) / (n - c))
+
+    def few(self, name: str, a: np.ndarray, *residuals: np.ndarray) -> list[tuple[float, float]] | None:
+        """CR2's variance of a coefficient and its degrees of freedom, for each residual; None where CR1 stands for it.
+
+        a are orthonormal forms, the regressors, and the last is that of the coefficient; see `estimators.few_clusters`.
+        """
+        if self.variance != "CR2":
+            return None
+        assert self.groups is not None
+        if self.groups >= MANY:
+            own = a[-1]
+            shares = float(self.products(f"{name} shares", own[None], own, own, "cluster")[0, 0])
+            if is_many(1 / shares if shares > 0 else np.inf, len(a)):
+                return None
+        found = [self.products(f"{name} {i}", a, e, e, "CR2") for i, e in enumerate(residuals)]
+        return [(float(variance), float(df)) for variance, df in found]
 
 
 @dataclass(frozen=True)

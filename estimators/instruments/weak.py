@@ -85,19 +85,25 @@ def anderson_rubin(p: System, level: float = 0.95) -> Region:
     The test regresses y − βd on the instruments: reject where π(β)'V(β)⁻¹π(β) > q F_{q, df}. As V(β) is a quadratic in
     β, the ends of the region are the real roots of det(c V(β) − π(β)π(β)'), found exactly as the eigenvalues of that
     matrix polynomial; in the classical case it is one quadratic. Empty where every β is rejected: the overidentifying
-    restrictions fail.
+    restrictions fail. With clusters and one instrument V is CR2, and df Bell & McCaffrey's, of the instrument's
+    coefficient.
 
     References
     ----------
     Anderson & Rubin (1949), Ann. Math. Stat. 20; Andrews, Stock & Sun (2019), Ann. Rev. Econ. 11.
     """
     c = p.k + p.q
-    limit = p.q * f_quantile(level, p.q, p.df(c))
+    df = float(p.df(c))
     unit = float(np.sqrt(p.yy / p.dd)) or 1.0  # roots of order one keep their digits
     a, b = p.zy / unit, p.zd
     u, v = p.form(z=-a, y=1.0 / unit), p.form(z=-b, d=1.0)
     uu, uv = (p.meat(name, p.instruments, u, f, c) for name, f in (("reduced form", u), ("both forms", v)))
     vv = p.meat("first stage", p.instruments, v, v, c)
+    few = p.few("reduced forms", p.moments, u, v, u + v) if p.q == 1 else None
+    if few is not None:
+        own, of_both, df = [variance for variance, _ in few[:2]], few[2][0], few[0][1]
+        uu, vv, uv = np.array([[own[0]]]), np.array([[own[1]]]), np.array([[(of_both - sum(own)) / 2]])
+    limit = p.q * f_quantile(level, p.q, df)
     if p.variance == "classical":
         # The same for all instruments: one quadratic.
         poly = [limit * uu[0, 0] - a @ a, 2 * (a @ b - limit * uv[0, 0]), limit * vv[0, 0] - b @ b]

@@ -8,8 +8,9 @@ import numpy as np
 
 from ..errors import Refusal
 from ..imports import load
-from ..linear import LinearFit, covariance, fit_ols
+from ..linear import LinearFit, coefficient_error, covariance, fit_ols
 from ..problem import Problem
+from ..sample import of_regression
 from .graph import Graph
 
 EFFECT, OTHER, EXPECTED = "(effect)", "(other)", "(expected exposure)"
@@ -92,11 +93,11 @@ def _with_error(problem: Problem, graph: Graph, fit: LinearFit, keep: np.ndarray
     j = fit.index(EFFECT)
     estimate, df = float(fit.coef[j]), float(fit.degrees_of_freedom)
     if problem.cluster is not None or graph.effective_components(keep) >= FEWEST_COMPONENTS:
-        name = "cluster" if problem.cluster is not None else "cluster_by_component"
         labels = graph.component if problem.cluster is None else problem.cluster.astype(str)
         groups = len(np.unique(labels[keep]))
-        error = float(np.sqrt(covariance(fit, "cluster", labels[keep])[j, j]))
-        return Coefficient(fit, estimate, error, name, float(groups - 1), groups)
+        error = coefficient_error(fit, j, of_regression(problem.own("variance"), True), labels[keep])
+        name = error.kind if problem.cluster is not None else f"{error.kind}_by_component"
+        return Coefficient(fit, estimate, error.std_error, name, error.df, groups)
     plain = float(covariance(fit, "HC1")[j, j])
     dependent = _dependent_pairs(graph, fit, j, keep)
     if dependent is None:

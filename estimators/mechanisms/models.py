@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import Refusal
 from ..inference import covariance
+from ..leverage import inflation
 from ..linear import LinearFit, fit_ols, leverage
 from ..nuisance import fit_binary, likelihood_slopes
 
@@ -231,7 +232,7 @@ def _least_squares(y: np.ndarray, x: np.ndarray, names: tuple[str, ...], w: np.n
 
 def _hc2(fit: LinearFit) -> np.ndarray:
     """Influence values whose squares are HC2's: a unit of leverage one is fitted exactly and has none."""
-    return fit.influence() / np.sqrt(np.maximum(1 - leverage(fit), 1e-12))[:, None]
+    return fit.influence() * inflation(leverage(fit), "HC2")[:, None]
 
 
 def _likelihood(y: np.ndarray, x: np.ndarray, names: tuple[str, ...], link: str, w: np.ndarray) -> _Parts:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import Refusal
 from ..estimates import made
+from ..few_clusters import of_partialled
 from ..inference import cluster_sums, effective_sample_size
 from ..problem import Problem
 from ..result import CurvePoint, Diagnostic, Result
@@ -47,6 +48,7 @@ class Fit:
     df: float
     left: np.ndarray
     n_covariates: int
+    kind: str = "classical"
 
 
 def twfe(problem: Problem, estimand: str) -> Result:
@@ -58,8 +60,9 @@ def twfe(problem: Problem, estimand: str) -> Result:
     (Ȳ_11 − Ȳ_10) − (Ȳ_01 − Ȳ_00). It stands beside `did` as a naive estimate: where effects differ between cohorts
     or grow, β weights some of them negatively, and the diagnostics say how much.
 
-    Standard errors of ``variance: robust``: clustered by unit (by a declared cluster) with
-    G / (G − 1) · (N − 1) / (N − K), Student's t with G − 1; in cross-sections without a cluster HC1. K counts
+    Standard errors of ``variance: robust``: CR2 by unit (by a declared cluster) with the degrees of freedom of Bell &
+    McCaffrey, the levels of units taken out before, those of periods among the columns (`estimators.few_clusters`); in
+    cross-sections without a cluster HC1. ``CR1``: G / (G − 1) · (N − 1) / (N − K), Student's t with G − 1; K counts
     covariates and periods, and the groups where they do not lie inside clusters. ``classical``: equal variances.
 
     Diagnostics: ``bacon_weight`` and ``bacon_estimate`` by kind of comparison and ``bacon_forbidden_share``, the
@@ -87,18 +90,17 @@ def twfe(problem: Problem, estimand: str) -> Result:
     Refusal
         Without cohort and treatment, cross-sections without a cohort, a cohort or cluster that changes within a unit;
         ``not_identified`` where the treatment does not vary beyond units and periods, covariates explain it, or
-        (``robust``) fewer than five clusters are ever treated or never switch.
+        fewer than two clusters of four are ever treated (with CR1 five of ten).
 
     References
     ----------
-    Goodman-Bacon (2021), Journal of Econometrics 225; de Chaisemartin & D'Haultfoeuille (2020), AER 110.
+    Pustejovsky & Tipton (2018), JBES 36; Goodman-Bacon (2021), Journal of Econometrics 225;
+    de Chaisemartin & D'Haultfoeuille (2020), AER 110.
     """
     check_sample(problem)
     rows = _rows(problem)
     within = Within.of(rows.group, rows.period, rows.w)
-    classical = problem.own("variance") == "classical"
-    fit = _fit(rows, within, classical)
-    clusters = None if rows.cluster is None or classical else rows.cluster
+    fit = _fit(rows, within, problem.own("variance"))
     groups = {"n_units": int(rows.group.max()) + 1 if rows.repeated else len(rows.y)}
     binary = set(np.unique(rows.d)) <= {0.0, 1.0}
     if binary:
@@ -107,7 +109,7 @@ def twfe(problem: Problem, estimand: str) -> Result:
         estimand, fit.estimate, fit.std_error, fit.df, **groups, n_trimmed=rows.n_alone,
         n_clusters=None if problem.cluster is None else len(np.unique(problem.cluster.astype(str))),
         effective_sample_size=None if problem.weights is None else effective_sample_size(rows.w),
-        variance_estimator="classical" if classical else "HC1" if clusters is None else "cluster",
+        variance_estimator=fit.kind,
         contrast="1 - 0" if binary else "+1",
     )  # fmt: skip
     pairs = _pairs(rows, fit)
@@ -173,9 +175,9 @@ def _clusters(problem: Problem, unit: np.ndarray, keep: np.ndarray, repeated: bo
     return _codes(labels[keep])
 
 
-def _fit(rows: Rows, within: Within, classical: bool) -> Fit:
+def _fit(rows: Rows, within: Within, variance: str) -> Fit:
     """Least squares after both sets of levels are taken out (Frisch, Waugh & Lovell)."""
-    y, d = within.residual(rows.y), within.residual(rows.d)
+    y, d, classical = within.residual(rows.y), within.residual(rows.d), variance == "classical"
     mend = "A treatment must start at different times, or for some units only"
     if is_absorbed(rows.d, d):
         reason = "the treatment does not vary once units and periods are taken out"
@@ -198,31 +200,48 @@ def _fit(rows: Rows, within: Within, classical: bool) -> Fit:
     if classical:
         se = np.sqrt(np.sum(rows.w * e**2) / (n - parameters) / information)
         return Fit(estimate, float(se), n - parameters, left, x.shape[1])
-    return _robust(rows, left, e, information, Fit(estimate, 0.0, n - parameters, left, x.shape[1]))
+    fit = Fit(estimate, 0.0, n - parameters, left, x.shape[1])
+    if rows.cluster is not None and variance == "robust":
+        _check_clusters(rows, 2, 4)
+        found = of_partialled(left, e, rows.w, rows.cluster, lambda: _others(rows, within, x), k + len(rows.periods))
+        if found is not None and found.df is not None:
+            return Fit(estimate, found.std_error, found.df, left, x.shape[1], found.kind)
+    return _robust(rows, left, e, information, fit)
+
+
+def _others(rows: Rows, within: Within, x: np.ndarray) -> np.ndarray:
+    """All columns but the treatment, orthonormal: covariates and the levels that do not lie inside clusters."""
+    levels = within.whitened(nested=rows.repeated)
+    if not x.shape[1]:
+        return levels
+    root = np.sqrt(rows.w)[:, None]
+    return np.column_stack([np.linalg.qr(x * root)[0] / root, levels])
 
 
 def _robust(rows: Rows, left: np.ndarray, e: np.ndarray, information: float, fit: Fit) -> Fit:
+    """HC1, or CR1 with clusters."""
     n, scores = len(e), rows.w * left * e
     if rows.cluster is None:
         se = np.sqrt(n / fit.df * np.sum(scores**2)) / information
-        return Fit(fit.estimate, float(se), fit.df, left, fit.n_covariates)
-    _check_clusters(rows)
+        return Fit(fit.estimate, float(se), fit.df, left, fit.n_covariates, "HC1")
+    _check_clusters(rows, FEWEST_TREATED, 2 * FEWEST_TREATED)
     sums = cluster_sums(scores, rows.cluster)
     groups = len(sums)
     factor = groups / (groups - 1) * (n - 1) / fit.df
-    return Fit(fit.estimate, float(np.sqrt(factor * np.sum(sums**2)) / information), groups - 1, left, fit.n_covariates)
+    std_error = float(np.sqrt(factor * np.sum(sums**2)) / information)
+    return Fit(fit.estimate, std_error, groups - 1, left, fit.n_covariates, "CR1")
 
 
-def _check_clusters(rows: Rows) -> None:
-    """Refuse where too few clusters switch, or too few do not, for their variation to be seen."""
+def _check_clusters(rows: Rows, least: int, all_told: int) -> None:
+    """Refuse where too few clusters switch, or there are too few, for their variation to be seen."""
     assert rows.cluster is not None
     if not set(np.unique(rows.d)) <= {0.0, 1.0} or not rows.repeated:
         return
     groups = int(rows.cluster.max()) + 1
     treated = len(np.unique(rows.cluster[rows.d == 1]))
-    if treated < FEWEST_TREATED or groups < 2 * FEWEST_TREATED:
-        reason = f"{treated} of {groups} clusters are ever treated: standard errors need {FEWEST_TREATED} of "
-        raise Refusal(reason + f"{2 * FEWEST_TREATED}", "Read synthetic_control, or cluster lower", "not_identified")
+    if treated < least or groups < all_told:
+        reason = f"{treated} of {groups} clusters are ever treated: standard errors need {least} of {all_told}"
+        raise Refusal(reason, "Read synthetic_control, or cluster lower", "not_identified")
 
 
 def _covariates(rows: Rows, within: Within) -> np.ndarray:

@@ -56,6 +56,22 @@ class Within:
         """
         return self._once(self._once(v - np.average(v, weights=self.w)))
 
+    def whitened(self, nested: bool) -> np.ndarray:
+        """Columns of the levels with unit weighted cross-products, orthogonal to all that `residual` leaves.
+
+        Those of the periods, what the groups leave of them; and, where groups are not ``nested`` in clusters, those of
+        the groups: shape (N, levels). Rows are not multiplied by √w.
+        """
+        values, vectors = np.linalg.eigh(self.solve)
+        real = values > RANK * values.max(initial=0.0)
+        level = vectors[:, real] * np.sqrt(values[real])
+        periods = level[self.period]
+        means = np.stack([self._mean(column) for column in periods.T], axis=1) if periods.size else periods
+        if nested:
+            return periods - means
+        groups = np.eye(len(self.size))[self.group] / np.sqrt(self.size)[self.group][:, None]
+        return np.column_stack([periods - means, groups])
+
     def _once(self, v: np.ndarray) -> np.ndarray:
         inside = v - self._mean(v)
         alpha = self.solve @ np.bincount(self.period, self.w * inside, minlength=len(self.solve))

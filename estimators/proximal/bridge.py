@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..few_clusters import Error, effective_number, is_many, of_rows
+from ..inference import cluster_sums
 from ..laws import chi2_tail
 from .system import Proxies
 
@@ -26,6 +28,8 @@ class Bridge:
         1 − Σ e² / Σ (y − ȳ)², which no rule keeps above zero.
     weights : ndarray of shape (n,)
         ω of β = Σ ω y over the rows, up to a constant.
+    error : Error or None
+        Of β in orthonormal units, where it is CR2.
     """
 
     effect: float
@@ -34,6 +38,7 @@ class Bridge:
     coefficients: int
     r2: float
     weights: np.ndarray
+    error: Error | None = None
 
 
 def linear_bridge(s: Proxies) -> Bridge:
@@ -52,10 +57,27 @@ def linear_bridge(s: Proxies) -> Bridge:
     row = a @ (m @ bread[0])
     if s.variance == "classical":
         variance = bread[0, 0] * float(e @ e) / (s.n - c)
+    elif s.variance == "CR2" and (few := _few(a @ m, bread, e, s.cluster)) is not None:
+        r2 = 1.0 - float(e @ e) / s.spread
+        return Bridge(float(theta[0]) / size, few.std_error / size, theta[1:], c, r2, row, few)
     else:
         variance = s.meat((row * e)[:, None], c)[0, 0]
     r2 = 1.0 - float(e @ e) / s.spread
     return Bridge(float(theta[0]) / size, float(np.sqrt(variance)) / size, theta[1:], c, r2, row)
+
+
+def _few(fitted: np.ndarray, bread: np.ndarray, e: np.ndarray, cluster: np.ndarray | None) -> Error | None:
+    """CR2 of the first coefficient in the projected regressors, as in `iv`; None where CR1 stands for it.
+
+    The covariates, which are taken out, do not count in P_g.
+    """
+    assert cluster is not None
+    root = np.linalg.cholesky(bread)
+    q, contrast = fitted @ root, root[:1]
+    if is_many(float(effective_number(cluster_sums((q @ contrast[0]) ** 2, cluster))), len(bread)):
+        return None
+    found = of_rows(q, e, cluster, contrast)
+    return Error(float(np.sqrt(found.squares[0])), float(found.df()[0]), "CR2")
 
 
 def overidentification(s: Proxies, bridge: Bridge) -> tuple[float, float] | None:

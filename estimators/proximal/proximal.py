@@ -8,10 +8,10 @@ import numpy as np
 
 from ..errors import Refusal
 from ..estimates import made
-from ..linear import covariance, fit_ols
+from ..linear import coefficient_error, fit_ols
 from ..problem import Problem
 from ..result import Diagnostic, Estimate, Result, number
-from ..sample import counts, reference_df
+from ..sample import counts, regression_variance
 from ..soundness import OF_THE_ESTIMATE
 from ..weight_support import Behind
 from .bridge import Bridge, linear_bridge, overidentification
@@ -20,7 +20,7 @@ from .strength import LEVEL, WEAK, Directions, conditional_f, directions, partia
 from .system import Proxies, columns, proxies
 
 MEND = "Use more rows in which treatment and proxies vary, or weights that one row does not hold"
-NAMES = {"classical": "classical", "robust": "HC1", "cluster": "cluster"}
+NAMES = {"classical": "classical", "robust": "HC1", "CR1": "CR1", "CR2": "CR1"}
 # A first stage that leaves nothing: t above 1e10 is rounding, as in `estimators.soundness`.
 EXACT = OF_THE_ESTIMATE**-2
 # A treatment that moves the outcome proxies in ways of its own refuses only where chance can hardly do it.
@@ -48,7 +48,8 @@ def proximal(problem: Problem, estimand: str) -> Result:
     Parameters
     ----------
     problem : Problem
-        Options: ``variance`` (classical, robust = HC1; a declared cluster overrides), ``bridge``, ``proxies``,
+        Options: ``variance`` (classical, robust = HC1; with a declared cluster CR2,
+        or CR1 where that is declared), ``bridge``, ``proxies``,
         ``covariates``.
     estimand : str
         ATE, in units of the outcome (a unit of treatment, where that is continuous). t with n − k degrees of freedom
@@ -114,10 +115,9 @@ def proximal(problem: Problem, estimand: str) -> Result:
 
 
 def _two_stage(s: Proxies, bridge: Bridge, estimand: str, term: str, fields: dict[str, Any]) -> Estimate:
-    df = float(s.df(bridge.coefficients))
-    return made(
-        estimand, bridge.effect, bridge.std_error, df, term=term, variance_estimator=NAMES[s.variance], **fields
-    )
+    df = float(s.df(bridge.coefficients)) if bridge.error is None else bridge.error.df
+    name = NAMES[s.variance] if bridge.error is None else bridge.error.kind
+    return made(estimand, bridge.effect, bridge.std_error, df, term=term, variance_estimator=name, **fields)
 
 
 def _usable(problem: Problem, s: Proxies, ways: Directions) -> tuple[int, list[Diagnostic]]:
@@ -210,9 +210,10 @@ def _least_squares(problem: Problem, estimand: str, method: str, fields: dict[st
     names = ["(d)", *(f"{i}:{name}" for i, part in enumerate(parts) for name in part.names)]
     values = np.column_stack([problem.t, *(part.values for part in parts)])
     fit = fit_ols(problem.y, values, names, problem.w)
-    kind = "cluster" if problem.cluster is not None else {"robust": "HC1"}.get(problem.own("variance"), "classical")
-    vcov, at = covariance(fit, kind, problem.cluster), fit.index("(d)")
+    kind = {"robust": "HC1"}.get(problem.own("variance"), problem.own("variance"))
+    at = fit.index("(d)")
+    error = coefficient_error(fit, at, regression_variance(problem, kind), problem.cluster)
     return made(
-        estimand, fit.coef[at], float(np.sqrt(vcov[at, at])), float(reference_df(problem, fit.degrees_of_freedom)),
-        term=f"method={method}", variance_estimator=kind, **fields,
+        estimand, fit.coef[at], error.std_error, error.df,
+        term=f"method={method}", variance_estimator=error.kind, **fields,
     )  # fmt: skip

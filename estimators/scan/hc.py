@@ -1,4 +1,4 @@
-"""One more scan for variances: HC0 to HC3 and cluster-robust, of any estimates that `solve` gave."""
+"""One more scan for variances: HC0 to HC3, CR1 and CR2, of any estimates that `solve` gave."""
 
 from __future__ import annotations
 
@@ -10,15 +10,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import Refusal
+from ..few_clusters import BellMcCaffrey, combined_df, is_many
+from ..leverage import inflation
+from ..linear import stata_factor
 from ..moments import Moments
 from . import handed
 from .clusters import Part, squares
+from .few import Whitened, bell_mccaffrey, units_df
 from .frame import Frame, Grouped
 from .moments_scan import roots
 from .solve import Hat, Least, Refine, Score
 from .stream import Plan, Source, blocks
 
-KINDS = ("HC0", "HC1", "HC2", "HC3")
+KINDS, OF_CLUSTERS, INFLATED = ("HC0", "HC1", "HC2", "HC3"), ("CR1", "CR2"), ("HC2", "HC3")
 # Below it, rounding in a solution is far below 1e-10, and its variance needs no mending.
 WELL_CONDITIONED = 1e4
 
@@ -34,11 +38,17 @@ class Robust:
     variance : float
         Of the kind asked for.
     clusters : int or None
+    df : float or None
+        Degrees of freedom of Student's t; None: those of the regression, n − k.
+    kind : str
+        The variance that it is: CR1 also where that stands for CR2 (`estimators.few_clusters.is_many`).
     """
 
     correction: float
     variance: float
     clusters: int | None
+    df: float | None = None
+    kind: str = "HC1"
 
 
 @dataclass
@@ -46,7 +56,7 @@ class _Mend:
     """Sums that mend the variance of one badly conditioned regression to first order, by group."""
 
     refine: Refine
-    sums: np.ndarray  # (groups, 4, p + 1): Σ z w E, Σ z w U, Σ z w ψ U / room, Σ z w ψ E / room
+    sums: np.ndarray  # (groups, 4, p + 1): Σ z w E, Σ z w U, Σ z w ψ U, Σ z w ψ E, the last two inflated
 
     def add(self, z: np.ndarray, rows: np.ndarray, grouped: Grouped) -> None:
         """Take the rows of a block: z of shape (p + 1, m), and what multiplies it, of shape (4, m)."""
@@ -66,7 +76,10 @@ def robust(
     source: Source, plan: Plan, moments: Moments, scores: Sequence[Score], kind: str | Sequence[str] = "HC1",
     clusters: int | None = None,
 ) -> tuple[Robust, ...]:  # fmt: skip
-    """Σ ψ² of each score, ψ = w (U E + L), in one scan of the columns that the scores read.
+    """Σ ψ² of each score, ψ = w (c U E + L), in one scan of the columns that the scores read.
+
+    c is 1, or what HC2 and HC3 multiply residuals by: L is none and stays as it is, but for √(n/(n − 1)). CR2, and the
+    degrees of freedom of HC2 and HC3, take one scan more for the scores that few clusters, or few units, decide.
 
     Cross-products alone cannot give it: it is of the fourth degree. For the same reason sums a cluster are taken here,
     and not as cross-products a cluster: q numbers each and not p². Coefficients are mended by Σ w U E, and, where a
@@ -78,9 +91,9 @@ def robust(
     plan : Plan
         That of the moments: the same columns, weight and groups; its cluster key with ``clusters``.
     kind : str, or one a score
-        HC0, HC1, HC2 or HC3; the last two for least squares only. With clusters it does not matter.
+        HC0, HC1, HC2 or HC3; the last two for least squares only. With clusters CR1 or CR2.
     clusters : int, optional
-        How many clusters there are; then Liang & Zeger's variance times G/(G−1) · (n−1)/(n−k).
+        How many clusters there are.
 
     Raises
     ------
@@ -94,21 +107,24 @@ def robust(
     plan, scores = _narrowed(plan, scores)
     if clusters is None:
         plan = dataclasses.replace(plan, cluster=None)
-    scan = Scan(source, plan, Frame.like(moments, plan.names, plan.rows()), scores, kinds, clusters is not None)
+    n = int(moments.rows.sum())
+    scan = Scan(source, plan, Frame.like(moments, plan.names, plan.rows()), scores, kinds, n, clusters)
     if source.engine is not None:
         from ..engines.variances import fill
 
-        found, meat = fill(scan)
+        found, sums = fill(scan)
         if found != clusters:
             raise _collision(int(clusters or 0), int(found or 0))
     elif clusters is None:
         collections.deque(scan.run(), maxlen=0)
-        meat = scan.meat
+        sums = scan.meat
     else:
-        found, meat = squares(source.connection, scan.run())
+        found, sums = squares(source.connection, scan.run())
         if found != clusters:
             raise _collision(clusters, found)
-    return tuple(_finish(scan, j, meat[j], clusters) for j in range(len(scores)))
+    if clusters is not None:
+        scan.meat, scan.second = sums[: len(scores)], sums[len(scores) :]
+    return tuple(_few(scan, [_finish(scan, j, clusters) for j in range(len(scores))]))
 
 
 def _collision(clusters: int, keys: int) -> Refusal:
@@ -117,9 +133,9 @@ def _collision(clusters: int, keys: int) -> Refusal:
 
 def _check(scores: Sequence[Score], kinds: list[str], clusters: int | None) -> None:
     for score, kind in zip(scores, kinds, strict=True):
-        if kind not in KINDS:
+        if kind not in (KINDS if clusters is None else OF_CLUSTERS):
             raise ValueError(f"unknown variance '{kind}'")
-        if clusters is None and kind in ("HC2", "HC3") and score.hat is None:
+        if kind in INFLATED and score.hat is None:
             raise ValueError("HC2 and HC3 are for coefficients of least squares")
 
 
@@ -140,62 +156,87 @@ class Scan:
     """The scan's sums; `run` adds them up."""
 
     def __init__(
-        self, source: Source, plan: Plan, frame: Frame, scores: list[Score], kinds: list[str], clustered: bool
-    ) -> None:
+        self, source: Source, plan: Plan, frame: Frame, scores: list[Score], kinds: list[str], n: int,
+        clusters: int | None,
+    ) -> None:  # fmt: skip
         self.source, self.plan, self.frame, self.scores, self.kinds = source, plan, frame, scores, kinds
         self.hats: dict[Hashable, Hat] = {}
         for score, kind in zip(scores, kinds, strict=True):
-            if kind in ("HC2", "HC3") and not clustered:
+            if kind in INFLATED:
                 assert score.hat is not None
                 self.hats.setdefault(score.hat.key, score.hat)
-        self.clustered = clustered
+        self.clusters, self.clustered, self.stretched = clusters, clusters is not None, stretch(n)
         self.meat, self.correction = np.zeros(len(scores)), np.zeros(len(scores))
+        # Σ γ and Σ γ² with γ = w U² of a unit, or of a cluster; Σ (c w U E)² and Σ (w L)².
+        self.shares, self.second = np.zeros(len(scores)), np.zeros(len(scores))
+        self.apart = np.zeros((len(scores), 2))
         self.mends: dict[int, _Mend] = {}
         for j, score in enumerate(scores):
-            if not clustered and score.refine is not None and score.refine.condition > WELL_CONDITIONED:
+            if clusters is None and score.refine is not None and score.refine.condition > WELL_CONDITIONED:
                 shape = (len(score.refine.forms), 4, score.u.shape[1])
                 self.mends[j] = _Mend(score.refine, np.zeros(shape))
         self.rows = 0
 
     def run(self) -> Iterator[Part]:
-        """Scan; with clusters, give each block's keys and ψ, of shape (q, m)."""
-        extra = [j for j, score in enumerate(self.scores) if score.more is not None]
+        """Scan; with clusters, give each block's keys, ψ and γ, of shape (2 q, m)."""
+        extra, q = [j for j, score in enumerate(self.scores) if score.more is not None], len(self.scores)
         for block in blocks(self.source, self.plan):
             grouped = Grouped.of(block, self.plan.n_groups)
             z = self.frame.fill(block, grouped.order)
             w = None if block.weight is None else roots(block.weight, grouped.order) ** 2
             u, e = (_forms(z, [getattr(score, side) for score in self.scores], grouped) for side in ("u", "e"))
-            psi = np.multiply(u, e, out=handed.empty(*u.shape) if self.clustered else None)
-            self.correction += psi.sum(axis=1) if w is None else psi @ w
-            if extra:
-                psi[extra] += _forms(z, [self.scores[j].more for j in extra], grouped)
+            both = handed.empty(2 * q, block.n) if self.clustered else np.empty((2 * q, block.n))
+            psi, gamma = both[:q], both[q:]
+            np.multiply(u, e, out=psi)
+            np.multiply(u, u, out=gamma)
+            more = dict(zip(extra, _forms(z, [self.scores[j].more for j in extra], grouped), strict=True))
             if w is not None:
-                psi *= w
+                both *= w
+                more = {j: own * w for j, own in more.items()}
+            self.correction += psi.sum(axis=1)
+            self.shares += gamma.sum(axis=1)
             self.rows += block.n
             if self.clustered:
                 assert block.cluster is not None
-                yield block.cluster if grouped.order is None else block.cluster[grouped.order], psi
+                for j, own in more.items():
+                    psi[j] += own
+                yield block.cluster if grouped.order is None else block.cluster[grouped.order], both
             else:
-                self._add(z, u, e, psi, w, grouped)
+                self.second += np.sum(gamma**2, axis=1)
+                self._add(z, u, e, psi, more, w, grouped)
 
     def _add(
-        self, z: np.ndarray, u: np.ndarray, e: np.ndarray, psi: np.ndarray, w: np.ndarray | None, grouped: Grouped
-    ) -> None:
-        room = {key: _room(z, w, hat, grouped) for key, hat in self.hats.items()}
+        self, z: np.ndarray, u: np.ndarray, e: np.ndarray, psi: np.ndarray, more: dict[int, np.ndarray],
+        w: np.ndarray | None, grouped: Grouped,
+    ) -> None:  # fmt: skip
+        leverages = {key: _leverage(z, w, hat, grouped) for key, hat in self.hats.items()}
         for j, (score, kind) in enumerate(zip(self.scores, self.kinds, strict=True)):
-            own = psi[j]
-            if kind in ("HC2", "HC3"):
+            factor: float | np.ndarray = 1.0
+            if kind in INFLATED:
                 assert score.hat is not None
-                own = own / room[score.hat.key] ** (1 if kind == "HC2" else 2)
-            self.meat[j] += own @ psi[j]
+                factor = inflation(leverages[score.hat.key], kind)
+            own = psi[j] * factor
+            if j in more:
+                added = more[j] * (self.stretched if kind in INFLATED else 1.0)
+                self.apart[j] += own @ own, added @ added
+                own = own + added
+            self.meat[j] += own @ own
             if j in self.mends:
-                rows = np.stack([e[j], u[j], own * u[j], own * e[j]])
+                turned = own * factor
+                rows = np.stack([e[j], u[j], turned * u[j], turned * e[j]])
                 self.mends[j].add(z, rows if w is None else rows * w, grouped)
+
+
+def stretch(n: int) -> float:
+    """√(n/(n − 1)), by which the sampling of a mean of n units, or clusters, is multiplied."""
+    return float(np.sqrt(n / (n - 1)))
 
 
 def _forms(z: np.ndarray, forms: Sequence[np.ndarray | None], grouped: Grouped) -> np.ndarray:
     """Each linear form at each row, with its group's coefficients: shape (q, m)."""
     given = [form for form in forms if form is not None]
+    if not given:
+        return np.empty((0, z.shape[1]))
     if all(len(form) == 1 for form in given):
         return np.concatenate(given) @ z
     groups = len(grouped.ends) - 1
@@ -206,24 +247,67 @@ def _forms(z: np.ndarray, forms: Sequence[np.ndarray | None], grouped: Grouped) 
     return out
 
 
-def _room(z: np.ndarray, w: np.ndarray | None, hat: Hat, grouped: Grouped) -> np.ndarray:
-    """1 − h of each row, h its leverage w |R (1, z)|²; a unit with leverage one is fitted exactly."""
+def _leverage(z: np.ndarray, w: np.ndarray | None, hat: Hat, grouped: Grouped) -> np.ndarray:
+    """The leverage of each row, w |R (1, z)|²."""
     h = np.empty(z.shape[1])
     parts = [(0, slice(None))] if len(hat.roots) == 1 else grouped.parts()
     for k, part in parts:
         along = hat.roots[k] @ z[:, part]
         np.einsum("rm,rm->m", along, along, out=h[part])
-    return np.maximum(1.0 - (h if w is None else h * w), 1e-12)
+    return h if w is None else h * w
 
 
-def _finish(scan: Scan, j: int, meat: float, groups: int | None) -> Robust:
-    n, score = scan.rows, scan.scores[j]
-    small = n / (n - score.coefficients) if scan.kinds[j] == "HC1" else 1.0
+def _finish(scan: Scan, j: int, groups: int | None) -> Robust:
+    """The variance from the first scan alone: of a cluster, CR1."""
+    n, score, kind, meat = scan.rows, scan.scores[j], scan.kinds[j], float(scan.meat[j])
+    small = n / (n - score.coefficients) if kind == "HC1" else 1.0
     if groups is not None:
-        small = groups / (groups - 1) * (n - 1) / (n - score.coefficients)
+        small, kind = stata_factor(groups, n, score.coefficients), "CR1"
     elif j in scan.mends:
-        meat = meat + scan.mends[j].of()
-    return Robust(float(scan.correction[j]) * score.unit, float(meat) * small * score.unit**2, groups)
+        meat += scan.mends[j].of()
+    df = None if groups is None else groups - 1.0
+    return Robust(float(scan.correction[j]) * score.unit, meat * small * score.unit**2, groups, df, kind)
+
+
+def _few(scan: Scan, found: list[Robust]) -> list[Robust]:
+    """CR2, and the degrees of freedom of HC2 and HC3, where few clusters or units decide a score: one scan more."""
+    few = [
+        j for j, score in enumerate(scan.scores)
+        if scan.kinds[j] in ("CR2", *INFLATED)
+        and not is_many(scan.shares[j] ** 2 / scan.second[j] if scan.second[j] > 0 else 0.0, score.coefficients)
+    ]  # fmt: skip
+    if not few:
+        return found
+    frame = Frame.of(scan.frame.shift, scan.frame.scale, scan.plan.rows())
+    whole = stretch(scan.clusters or scan.rows)
+    regressions = [_whitened(scan.scores[j], float(scan.shares[j]), whole) for j in few]
+    if scan.clustered:
+        sums = bell_mccaffrey(scan.source, scan.plan, frame, regressions)
+        for j, one in zip(few, sums, strict=True):
+            found[j] = _of_few(scan, j, found[j], one)
+        return found
+    every = units_df(scan.source, scan.plan, frame, regressions, [scan.kinds[j] for j in few])
+    for j, df in zip(few, every, strict=True):
+        if scan.scores[j].more is not None:
+            df = combined_df(scan.apart[j], np.array([df, scan.rows - 1.0]))
+        found[j] = dataclasses.replace(found[j], df=df)
+    return found
+
+
+def _of_few(scan: Scan, j: int, plain: Robust, sums: BellMcCaffrey) -> Robust:
+    unit, (df,) = scan.scores[j].unit, sums.df()
+    if scan.scores[j].more is not None:
+        df = combined_df(sums.apart[0], np.array([df, sums.clusters - 1.0]))
+    return dataclasses.replace(plain, variance=float(sums.squares[0]) * unit**2, df=float(df), kind="CR2")
+
+
+def _whitened(score: Score, information: float, stretched: float) -> Whitened:
+    """The score's regression; where it is none, that of the residual E on U (``information`` is Σ w U²)."""
+    if score.refine is None:
+        return Whitened(score.u[:, None] / information**0.5, score.e, np.array([[information**0.5]]))
+    root = np.linalg.cholesky(score.refine.inverse)
+    more = None if score.more is None else score.more * stretched
+    return Whitened(root.T @ score.refine.forms, score.e, root[[score.refine.place]], more)
 
 
 def cluster_covariance(source: Source, plan: Plan, fit: Least, clusters: int) -> np.ndarray:
@@ -260,4 +344,4 @@ def cluster_covariance(source: Source, plan: Plan, fit: Least, clusters: int) ->
         found, meat = squares(source.connection, scores(), products=True)
     if found != clusters:
         raise _collision(clusters, found)
-    return fit.inverse @ meat @ fit.inverse * (clusters / (clusters - 1) * (n - 1) / (n - k))
+    return fit.inverse @ meat @ fit.inverse * stata_factor(clusters, n, k)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..errors import Refusal
+from ..leverage import inflation
 from ..moments import Moments
 from .solve import Least, least_squares
 from .strata import Strata, place
@@ -189,6 +190,6 @@ class Regressions:
             e = rows.y[here] - fit.beta @ x
             self.gradient[s] += every @ e
             projected = fit.inverse @ x
-            room = np.maximum(1.0 - np.einsum("im,im->m", x, projected), 1e-12)
-            out[here] = self.shares[s] * projected[1] * e / np.sqrt(room)
+            factor = inflation(np.einsum("im,im->m", x, projected), "HC2")
+            out[here] = self.shares[s] * projected[1] * e * factor
         return out

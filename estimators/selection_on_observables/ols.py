@@ -6,10 +6,10 @@ import numpy as np
 
 from ..errors import Refusal
 from ..estimates import made
-from ..linear import LinearFit, covariance, fit_ols
+from ..linear import LinearFit, coefficient_error, fit_ols
 from ..problem import Problem
 from ..result import Diagnostic, Result
-from ..sample import check_sample, counts, reference_df, regression_variance
+from ..sample import check_sample, counts, regression_variance
 
 TREATMENT = "(treatment)"
 
@@ -17,12 +17,14 @@ TREATMENT = "(treatment)"
 def ols(problem: Problem, estimand: str) -> Result:
     """The average change of the outcome for one unit more of treatment, linear and given the covariates.
 
-    β in Y = α + β T + X'γ + u; Student's t with n − k degrees of freedom.
+    β in Y = α + β T + X'γ + u; Student's t with the degrees of freedom of Bell & McCaffrey for HC2 and HC3, n − k for
+    the others (`estimators.linear.coefficient_error`).
 
-    Sampling weights enter as weighted least squares. A declared cluster gives the cluster-robust variance with G − 1
-    degrees of freedom. Rows with missing values have been left out or refused before.
+    Sampling weights enter as weighted least squares. A declared cluster gives CR2 with Bell & McCaffrey's degrees of
+    freedom, or, where ``variance: CR1`` is declared, CR1 with G − 1. Rows with missing values have been left out or
+    refused before.
 
-    Options ``variance`` (classical, HC0 to HC3) and ``covariates`` (terms in place of the study's).
+    Options ``variance`` (classical, HC0 to HC3; CR1, CR2) and ``covariates`` (terms in place of the study's).
 
     Raises
     ------
@@ -32,17 +34,16 @@ def ols(problem: Problem, estimand: str) -> Result:
 
     Sources
     -------
-    Wooldridge 2010, ch. 4; White 1980.
+    Wooldridge 2010, ch. 4; White 1980; Bell & McCaffrey 2002; Imbens & Kolesár 2016.
     """
     check_sample(problem)
     x = problem.matrix(problem.covariate_terms())
     fit = fit_with_treatment(problem, x.values, x.names, np.empty((problem.n, 0)), ())
-    kind = regression_variance(problem, problem.own("variance"))
     j = fit.index(TREATMENT)
-    std_error = float(np.sqrt(covariance(fit, kind, problem.cluster)[j, j]))
+    error = coefficient_error(fit, j, regression_variance(problem, problem.own("variance")), problem.cluster)
     row = made(
-        estimand, float(fit.coef[j]), std_error, reference_df(problem, fit.degrees_of_freedom),
-        contrast="per unit", variance_estimator=kind, **counts(problem, binary=False),
+        estimand, float(fit.coef[j]), error.std_error, error.df,
+        contrast="per unit", variance_estimator=error.kind, **counts(problem, binary=False),
     )  # fmt: skip
     return Result((row,), (Diagnostic("r2", "overall", fit.r2), *dropped_columns(fit)))
 

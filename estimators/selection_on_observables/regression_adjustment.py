@@ -7,15 +7,26 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..estimates import made
-from ..inference import standard_error
-from ..linear import LinearFit, covariance, room
+from ..few_clusters import combined_df, effective_number, is_many, of_rows
+from ..inference import cluster_sums, standard_error
+from ..leverage import inflation
+from ..linear import (
+    Error,
+    LinearFit,
+    coefficient_error,
+    leverage,
+    stata_factor,
+    unit_df,
+    whitened,
+    whitened_contrast,
+)
 from ..problem import Problem
 from ..result import Diagnostic, Result
-from ..sample import check_arms, counts, reference_df, regression_variance
+from ..sample import check_arms, counts, regression_variance
 from .ols import TREATMENT, dropped_columns, fit_with_treatment
 
 # Variances that count the sampling of the covariates' mean.
-SAMPLED = ("m_estimation", "m_estimation_hc2")
+SAMPLED = ("m_estimation", "m_estimation_hc2", "m_estimation_cr1")
 
 
 @dataclass(frozen=True)
@@ -46,13 +57,16 @@ def regression_adjustment(problem: Problem, estimand: str) -> Result:
 
     The classical and HC variances are those of τ in that regression, x̄ taken as known: of the effect on these units.
     ``m_estimation`` adds the sampling of x̄, ψ = ψ_τ + (w t-share) (X − x̄)'γ: of the effect on the population that they
-    were drawn from; normal reference. ``m_estimation_hc2``, the default, is Σ ψ² / (1 − h) / n² with h the leverage of
-    the regression: where each arm takes many coefficients, residuals are too small and ψ with them. All but
-    ``m_estimation`` refer to Student's t with n − k degrees of freedom.
+    were drawn from; normal reference. ``m_estimation_hc2``, the default, is Σ (ψ_τ / √(1 − h) + √(n/(n−1)) (…)'γ)² / n²
+    with h the leverage of the regression: where each arm takes many coefficients, residuals are too small and ψ_τ with
+    them; what x̄ adds is no residual and is not inflated, so that a unit of leverage one, which is fitted exactly, adds
+    that alone. Student's t has Bell & McCaffrey's degrees of freedom for ψ_τ and n − 1 for x̄, combined by
+    Satterthwaite's formula; HC2 and HC3 those of Bell & McCaffrey, the others n − k.
 
-    Sampling weights enter the regression and x̄. A declared cluster gives the cluster-robust variance (of ψ for both
-    M-estimations; with G/(G − 1) · (n − 1)/(n − k), but ``m_estimation`` with G/(G − 1)), and Student's t with G − 1
-    degrees of freedom (but for ``m_estimation``). Rows with missing values have been left out or refused before.
+    Sampling weights enter the regression and x̄. A declared cluster gives CR2 (of ψ_τ, with what x̄ adds beside it, for
+    ``m_estimation_hc2``) with degrees of freedom made likewise. ``CR1`` and ``m_estimation_cr1`` (with the sampling of
+    x̄) are the sums a cluster with G/(G − 1) · (n − 1)/(n − k) and G − 1 degrees of freedom; ``m_estimation`` has
+    G/(G − 1) and the normal reference. Rows with missing values have been left out or refused before.
 
     Raises
     ------
@@ -62,33 +76,47 @@ def regression_adjustment(problem: Problem, estimand: str) -> Result:
 
     Sources
     -------
-    Lin 2013; Heckman, Ichimura & Todd 1998; Stefanski & Boos 2002.
+    Lin 2013; Heckman, Ichimura & Todd 1998; Stefanski & Boos 2002; Bell & McCaffrey 2002; Imbens & Kolesár 2016.
     """
     check_arms(problem)
     adjusted = fit_adjusted(problem, estimand)
     fit, kind = adjusted.fit, problem.own("variance")
     j = fit.index(TREATMENT)
-    df = None if kind == "m_estimation" else reference_df(problem, fit.degrees_of_freedom)
     if kind in SAMPLED:
-        std_error = _sampled(problem, adjusted, small=kind == "m_estimation_hc2")
+        error = sampled(problem, adjusted, kind)
     else:
-        vcov = covariance(fit, regression_variance(problem, kind), problem.cluster)
-        std_error = float(np.sqrt(vcov[j, j]))
+        error = coefficient_error(fit, j, regression_variance(problem, kind), problem.cluster)
     row = made(
-        estimand, float(fit.coef[j]), std_error, df,
-        variance_estimator=regression_variance(problem, kind), **counts(problem),
-    )  # fmt: skip
+        estimand, float(fit.coef[j]), error.std_error, error.df, variance_estimator=error.kind, **counts(problem)
+    )
     return Result((row,), (*_r2_by_arm(problem, fit), *dropped_columns(fit)))
 
 
-def _sampled(problem: Problem, adjusted: Adjusted, small: bool) -> float:
-    """The standard error from ψ; ``small``: with HC2's leverage, or Stata's factor (n − 1)/(n − k) for clusters."""
-    psi, fit = influence(adjusted), adjusted.fit
-    if small and problem.cluster is None:
-        psi = psi / np.sqrt(room(fit))
-    elif small:
-        psi = psi * np.sqrt((problem.n - 1) / fit.degrees_of_freedom)
-    return standard_error(psi, problem.cluster)
+def sampled(problem: Problem, adjusted: Adjusted, kind: str) -> Error:
+    """The standard error that counts the sampling of x̄; see `regression_adjustment`."""
+    own, fit, n = regression_variance(problem, kind), adjusted.fit, problem.n
+    if kind == "m_estimation":
+        return Error(standard_error(influence(adjusted), problem.cluster), None, own if own == kind else "CR1")
+    j, added = fit.index(TREATMENT), _of_means(adjusted) / n
+    if own == "m_estimation_hc2":
+        errors = fit.influence()[:, j] / n * inflation(leverage(fit), "HC2")
+        added = added * np.sqrt(n / (n - 1))
+        parts = np.array([np.sum(errors**2), np.sum(added**2)])
+        df = unit_df(fit, whitened_contrast(fit, j), "HC2")[0]
+        if df != fit.degrees_of_freedom:  # which it is where units are many
+            df = combined_df(parts, np.array([df, n - 1.0]))
+        return Error(float(np.sqrt(np.sum((errors + added) ** 2))), df, own)
+    assert problem.cluster is not None
+    q, contrast = whitened(fit), whitened_contrast(fit, j)
+    shares = cluster_sums((q @ contrast[0]) ** 2, problem.cluster)
+    groups = len(shares)
+    if kind == "m_estimation_cr1" or is_many(float(effective_number(shares)), len(fit.coef)):
+        psi = influence(adjusted) * np.sqrt(stata_factor(groups, n, len(fit.coef)) * (groups - 1) / groups)
+        return Error(standard_error(psi, problem.cluster), groups - 1.0, "CR1")
+    added = added * np.sqrt(groups / (groups - 1))
+    found = of_rows(q, np.sqrt(fit.weights) * fit.residuals, problem.cluster, contrast, added[:, None])
+    df = combined_df(found.apart[0], np.array([found.df()[0], groups - 1.0]))
+    return Error(float(np.sqrt(found.squares[0])), df, "CR2")
 
 
 def fit_adjusted(problem: Problem, estimand: str) -> Adjusted:
@@ -111,7 +139,12 @@ def influence(adjusted: Adjusted) -> np.ndarray:
     """Influence values of τ, the sampling of x̄ included: shape (n,)."""
     fit = adjusted.fit
     j = fit.index(TREATMENT)
-    return fit.influence()[:, j] + adjusted.share * (adjusted.offsets @ fit.coef[j + 1 :])
+    return fit.influence()[:, j] + _of_means(adjusted)
+
+
+def _of_means(adjusted: Adjusted) -> np.ndarray:
+    """What the sampling of x̄ adds to the influence values: (w t-share) (X − x̄)'γ, of shape (n,)."""
+    return adjusted.share * (adjusted.offsets @ adjusted.fit.coef[adjusted.fit.index(TREATMENT) + 1 :])
 
 
 def product_label(name: str) -> str:

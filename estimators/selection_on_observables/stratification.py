@@ -11,6 +11,7 @@ from ..clusters import Clustering
 from ..errors import Refusal
 from ..estimates import made
 from ..inference import effective_sample_size
+from ..leverage import inflation
 from ..linear import LinearFit, fit_ols, leverage
 from ..problem import Problem
 from ..result import Diagnostic, Result
@@ -156,8 +157,7 @@ def stratified(
         rows = strata == s
         fit = _fit(y[rows], np.column_stack([t[rows], x[rows]]), ("(t)", *names), s)
         effects[s - 1] = fit.coef[1]
-        room = np.maximum(1.0 - leverage(fit), 1e-12)
-        errors[rows] = share * fit.projection()[:, 1] * fit.residuals / np.sqrt(room)
+        errors[rows] = share * fit.projection()[:, 1] * fit.residuals * inflation(leverage(fit), "HC2")
     return Stratified(float(shares @ effects), errors, effects)
 
 

@@ -9,11 +9,12 @@ import numpy as np
 from ..contracts import treatment_kind
 from ..errors import Refusal
 from ..estimates import made
-from ..inference import standard_error
+from ..few_clusters import Error, of_slope
+from ..inference import cluster_sums, standard_error
 from ..problem import Problem
 from ..repeated import over_splits
 from ..result import Diagnostic, Result
-from ..sample import check_arms, check_sample, counts
+from ..sample import check_arms, check_sample, counts, regression_variance
 from .learners import FLEXIBLE, held_out, needs_folds, out_of_fold
 
 # Less than this share of the treatment's variance left is rounding, not variation.
@@ -46,8 +47,9 @@ def tvce(problem: Problem, estimand: str) -> Result:
     folds (``repeats``; of learned nuisances 3 to 5 by default) give the median of their estimates: see
     `estimators.repeated`. Diagnostics are of the first split.
 
-    Sampling weights enter the learners and the score. A declared cluster assigns clusters to folds and sums the score
-    a cluster (times G / (G − 1)). Rows with missing values have been left out or refused before.
+    Sampling weights enter the learners and the score. A declared cluster assigns clusters to folds and gives CR2 of the
+    regression of u on v, with Bell & McCaffrey's degrees of freedom (of the first split); ``variance: CR1`` sums the
+    score a cluster (times G / (G − 1)) and has G − 1. Rows with missing values have been left out or refused before.
 
     Diagnostics: ``r2`` of outcome and treatment out of fold, ``theta`` of each fold's own rows, and for best the
     ``learner_loss`` of each learner; ``split_spread`` where there are several splits.
@@ -72,11 +74,11 @@ def tvce(problem: Problem, estimand: str) -> Result:
     fits = {"outcome": _r2(problem.y, u, w), "treatment": _r2(problem.t, v, w)}
     check_predictions(fits)
     splits = over_splits(problem, lambda r: _of_split(problem, r), learner != "linear")
-    clustered = problem.cluster is not None
+    first = slope_error(problem, residuals)
     row = made(
-        estimand, float(splits.estimate[0]), float(splits.std_error[0]),
+        estimand, float(splits.estimate[0]), float(splits.std_error[0]), first.df,
         contrast="1 - 0" if binary else "per unit",
-        variance_estimator="cluster" if clustered else "HC1", **counts(problem, binary=binary),
+        variance_estimator=first.kind, **counts(problem, binary=binary),
     )  # fmt: skip
     told = (*(Diagnostic("r2", k, r2) for k, r2 in fits.items()), *_diagnostics(problem, residuals))
     return Result((row,), (*told, *splits.diagnostics()))
@@ -85,8 +87,19 @@ def tvce(problem: Problem, estimand: str) -> Result:
 def _of_split(problem: Problem, repeat: int) -> tuple[np.ndarray, np.ndarray]:
     residuals = partial_out(problem, repeat)
     _check_variation(problem, residuals.treatment)
-    theta, psi = partialling_out(residuals.outcome, residuals.treatment, problem.w)
-    return np.array([theta]), np.array([standard_error(psi, problem.cluster, ddof=1)])
+    theta = partialling_out(residuals.outcome, residuals.treatment, problem.w)[0]
+    return np.array([theta]), np.array([slope_error(problem, residuals).std_error])
+
+
+def slope_error(problem: Problem, residuals: Residuals) -> Error:
+    """The error of θ in one split: HC1 with the normal reference, CR2 or CR1 with clusters."""
+    kind, w, v = regression_variance(problem, problem.own("variance")), problem.w, residuals.treatment
+    theta, psi = partialling_out(residuals.outcome, v, w)
+    if problem.cluster is None:
+        return Error(standard_error(psi, ddof=1), None, kind)
+    scores = w * v * (residuals.outcome - theta * v)
+    sums = cluster_sums(np.column_stack([scores, w * v**2]), problem.cluster)
+    return of_slope(sums[:, 0], sums[:, 1], kind)
 
 
 def partialling_out(u: np.ndarray, v: np.ndarray, w: np.ndarray) -> tuple[float, np.ndarray]:

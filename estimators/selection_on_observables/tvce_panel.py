@@ -9,6 +9,7 @@ import numpy as np
 from ..contracts import treatment_kind
 from ..errors import Refusal
 from ..estimates import made
+from ..few_clusters import Error, of_partialled
 from ..inference import effective_sample_size, standard_error
 from ..panel.bacon import negative_weights
 from ..panel.frame import by_unit
@@ -74,8 +75,10 @@ def tvce_panel(problem: Problem, estimand: str) -> Result:
 
     θ in Y_it = θ D_it + g(X_it) + α_i + λ_t + U_it, D_it = m(X_it) + γ_i + δ_t + V_it. Write Q for taking out unit and
     period effects (`within.Within`, exact with gaps). With u = Q(QY − ℓ) and v = Q(QD − r), where ℓ and r predict QY
-    and QD out of fold from the covariates, θ = Σ w v u / Σ w v². The variance sums the scores w v (u − θ v) of a unit
-    (of a declared cluster) before it squares them, times G / (G − 1); Student's t with G − 1. With ``folds: 1`` and
+    and QD out of fold from the covariates, θ = Σ w v u / Σ w v². The variance is CR2 by unit (by a declared cluster)
+    with Bell & McCaffrey's degrees of freedom, the periods' levels among the columns; ``variance: CR1`` sums the scores
+    w v (u − θ v) of a unit before it squares them, times G / (G − 1), with G − 1 (of several splits, the first one's
+    degrees of freedom). With ``folds: 1`` and
     the linear learner θ is the coefficient of two-way fixed effects with covariates.
 
     Covariate terms (``x^2``, products) are made first and taken within then. From these linear and lasso predict, which
@@ -125,9 +128,10 @@ def tvce_panel(problem: Problem, estimand: str) -> Result:
     splits = over_splits(problem, lambda r: _of_split(problem, rows, r), problem.own("learner") != "linear")
     binary = treatment_kind(problem.study, problem.columns) == "binary"
     estimate = float(splits.estimate[0])
+    first = _error(problem, rows, left)
     row = made(
-        estimand, estimate, float(splits.std_error[0]), float(rows.cluster.max()),
-        contrast="1 - 0" if binary else "per unit", variance_estimator="cluster", **_counts(problem, rows, binary),
+        estimand, estimate, float(splits.std_error[0]), first.df,
+        contrast="1 - 0" if binary else "per unit", variance_estimator=first.kind, **_counts(problem, rows, binary),
     )  # fmt: skip
     told = [Diagnostic("r2", which, r2) for which, r2 in fits.items()]
     told += [Diagnostic("within_share", which, share) for which, share in rows.shares.items()]
@@ -140,8 +144,20 @@ def tvce_panel(problem: Problem, estimand: str) -> Result:
 def _of_split(problem: Problem, rows: Rows, repeat: int) -> tuple[np.ndarray, np.ndarray]:
     left = _left(problem, rows, repeat)
     _check_left(rows, left.treatment)
+    theta = partialling_out(left.outcome, left.treatment, rows.w)[0]
+    return np.array([theta]), np.array([_error(problem, rows, left).std_error])
+
+
+def _error(problem: Problem, rows: Rows, left: Left) -> Error:
+    """CR2 of the regression of u on v and the periods, or CR1 where that is declared or clusters are many."""
     theta, psi = partialling_out(left.outcome, left.treatment, rows.w)
-    return np.array([theta]), np.array([standard_error(psi, rows.cluster)])
+    e, k = left.outcome - theta * left.treatment, 1 + len(rows.within.solve)
+    if problem.own("variance") == "CR2":
+        others = lambda: rows.within.whitened(nested=True)  # noqa: E731
+        found = of_partialled(left.treatment, e, rows.w, rows.cluster, others, k)
+        if found is not None:
+            return found
+    return Error(standard_error(psi, rows.cluster), float(rows.cluster.max()), "CR1")
 
 
 def _rows(problem: Problem) -> Rows:

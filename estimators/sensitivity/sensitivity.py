@@ -7,7 +7,7 @@ import numpy as np
 from ..errors import Refusal
 from ..estimates import made
 from ..inference import standard_error
-from ..linear import LinearFit, covariance, fit_ols
+from ..linear import LinearFit, coefficient_error, fit_ols
 from ..problem import Problem
 from ..result import CurvePoint, Diagnostic, Estimate, Result, SensitivityRow
 from ..sample import check_sample, counts, reference_df, regression_variance
@@ -77,10 +77,8 @@ def sensitivity(problem: Problem, estimand: str) -> Result:
     regressions = Regressions(problem.y, short, fit, first, TREATMENT)
     found = regressions.selection(problem.own("r2_max"))
     kind, j = regression_variance(problem, problem.own("variance")), fit.index(TREATMENT)
-    std_error = float(np.sqrt(covariance(fit, kind, problem.cluster)[j, j]))
-    overall = made(
-        estimand, float(fit.coef[j]), std_error, reference_df(problem, fit.degrees_of_freedom), **_fields(problem, kind)
-    )
+    error = coefficient_error(fit, j, kind, problem.cluster)
+    overall = made(estimand, float(fit.coef[j]), error.std_error, error.df, **_fields(problem, error.kind))
     rows, curves, pairs = _rosenbaum(problem, gammas)
     return Result(
         (overall, _oster(problem, estimand, regressions, found), *_benchmark(problem, overall, got)),

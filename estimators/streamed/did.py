@@ -122,6 +122,7 @@ def _effects(
     clusters = None if arms is None or counted.n_clusters is None else clusters_of(arms.present(), counted.sizes)
     out = unidentified(counted.sizes, {one.cohort for one in found}, clusters)
     sample = Influence(
-        counted.n, tally.incomplete, tally.always, counted.n_clusters, counted.sizes, products, counted.periods, own, out
+        counted.n, tally.incomplete, tally.always, counted.n_clusters, counted.sizes, products, counted.periods, own,
+        out,
     )  # fmt: skip
     return GroupTime(cells, sample.effects_psi(), skipped), sample

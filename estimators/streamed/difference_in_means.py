@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from ..errors import Refusal
 from ..estimates import made
+from ..experiments.difference_in_means import neyman
+from ..few_clusters import Error
 from ..result import Result
 from ..scan.solve import Least
 from .linear import Linear, coefficient, coefficient_of, regression, totals
 from .problem import Streamed
-from .sample import check_arms, counts, reference_df, regression_variance
+from .sample import check_arms, counts
 
 
 def difference_in_means(problem: Streamed, estimand: str) -> Result:
@@ -31,10 +35,18 @@ def difference_in_means(problem: Streamed, estimand: str) -> Result:
         raise Refusal(reason, "Drop arrival, or raise the row_budget")
     check_arms(problem)
     fit = _fit(problem)
-    kind = regression_variance(problem, problem.own("variance"))
-    effect, std_error = coefficient(problem, estimand, fit, kind)
-    df = reference_df(problem, fit.degrees_of_freedom)
-    return Result((made(estimand, effect, std_error, df, variance_estimator=kind, **counts(problem)),))
+    effect, error = coefficient(problem, estimand, fit)
+    if error.kind == "HC2" and problem.study.weight is None:
+        error = dataclasses.replace(error, df=_neyman(problem).df)
+    row = made(estimand, effect, error.std_error, error.df, variance_estimator=error.kind, **counts(problem))
+    return Result((row,))
+
+
+def _neyman(problem: Streamed) -> Error:
+    arms, at = totals(problem), totals(problem).names.index(problem.study.outcome)
+    sizes = [int(n) for n in arms.rows]
+    spread = [float(arms.only(arm).covariance()[at, at]) for arm in (0, 1)]
+    return neyman([v * n / (n - 1) for v, n in zip(spread, sizes, strict=True)], sizes)
 
 
 def linear(problem: Streamed, estimand: str) -> Linear | None:

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import Refusal
+from ..few_clusters import Error, is_many, of_slope
 from ..moments import Moments
 from ..scan import handed
 from ..scan.clusters import Part, squares
+from ..scan.clusters import totals as totals_of
 from ..scan.frame import Frame, Grouped
 from ..scan.solve import Partialled, partialled
 from ..scan.stream import blocks
@@ -20,6 +22,8 @@ from .training import Training, training_sample
 
 # Cross-validation inside a training sample needs a few rows in each of its five parts.
 LEAST_ROWS = 10
+# Clusters whose sums are held here.
+HELD = 100_000
 
 
 @dataclass(frozen=True)
@@ -51,22 +55,32 @@ class Scanned:
     cross : ndarray of shape (L² + L, L² + L)
         Products of w v (u − pilot v) of each pair and of w v², row by row or as sums a cluster.
     clusters : int or None
+    of_clusters : ndarray of shape (G, L² + L) or None
+        The sums a cluster themselves, where there are no more than `HELD`; of more CR1 is taken, with the effective
+        number of clusters less one as its degrees of freedom where few decide.
     """
 
     sums: Sums
     pilot: float
     cross: np.ndarray
     clusters: int | None
+    of_clusters: np.ndarray | None = None
 
-    def variance(self, i: int, j: int, rows: int) -> float:
-        """Of θ from outcome learner i and treatment learner j: Σ ψ² / (Σ w v²)², n/(n−1) or G/(G−1) times."""
+    def error(self, i: int, j: int, rows: int, kind: str) -> Error:
+        """Of θ from outcome learner i and treatment learner j, as `estimators.selection_on_observables.tvce`."""
         learners = self.sums.uu.shape[1]
         information = self.sums.vv[:, j].sum()
         theta = self.sums.uv[:, i, j].sum() / information
         c = np.zeros(len(self.cross))
         c[i * learners + j], c[learners**2 + j] = 1.0, self.pilot - theta
+        if self.of_clusters is not None:
+            return of_slope(self.of_clusters @ c, self.of_clusters[:, learners**2 + j], kind)
         number = rows if self.clusters is None else self.clusters
-        return float(c @ self.cross @ c) / information**2 * number / (number - 1)
+        std_error = float(c @ self.cross @ c * number / (number - 1)) ** 0.5 / information
+        if self.clusters is None:
+            return Error(std_error, None, kind)
+        effective = information**2 / self.cross[learners**2 + j, learners**2 + j]
+        return Error(std_error, number - 1.0 if is_many(effective, 1) else max(effective - 1.0, 1.0), "CR1")
 
 
 def linear_forms(problem: Streamed, moments: Moments) -> Partialled:
@@ -192,6 +206,9 @@ def scanned(problem: Streamed, moments: Moments, forms: list[Partialled], learne
             yield keys, _numbers(left, w, pilot)
 
     with threadpool_limits(1):  # DuckDB decodes on the other cores
+        if plan.cluster is not None and (problem.n_clusters or 0) <= HELD:
+            own = totals_of(problem.source.connection, numbers())
+            return Scanned(sums, pilot, own.T @ own, len(own), own)
         if plan.cluster is not None:
             clusters, cross = squares(problem.source.connection, numbers(), products=True)
             return Scanned(sums, pilot, cross, clusters)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import Refusal
+from ..few_clusters import Error
 from ..imports import load
 from ..moments import Moments
 from ..registry import BY_NAME
@@ -18,6 +19,7 @@ from ..scan.hc import Robust
 from ..scan.solve import Least, Score, least_squares
 from ..scan.stream import Plan, quoted
 from .problem import Streamed
+from .sample import regression_variance
 
 # Each has ``linear(problem, estimand) -> Linear | None`` in its module: None where no scan of these serves it.
 FAMILY = ("difference_in_means", "ols", "regression_adjustment", "tvce")
@@ -36,7 +38,7 @@ class Linear:
     groups : str
         What its forms differ by: ``all`` (nothing), ``arm`` (untreated, treated) or ``fold``.
     kind : str
-        HC0 to HC3; a declared cluster overrides.
+        HC0 to HC3; CR1 or CR2 with clusters.
     moments : Moments
         Whose columns and units the forms are in.
     """
@@ -92,27 +94,28 @@ def dropped_columns(fit: Least) -> tuple[Diagnostic, ...]:
 
 def coefficient_of(problem: Streamed, fit: Least) -> Linear | None:
     """The treatment's coefficient in a least-squares fit before its variance; None for a classical one."""
-    kind, treatment = problem.own("variance"), problem.study.treatment
+    kind, treatment = regression_variance(problem, problem.own("variance")), problem.study.treatment
     assert treatment is not None
-    if kind == "classical" and problem.study.cluster is None:
+    if kind == "classical":
         return None
-    kind = "HC0" if kind == "classical" else kind  # a cluster overrides
     return Linear(fit.coefficient(treatment), fit.score(treatment), "all", kind, fit.moments)
 
 
-def coefficient(problem: Streamed, estimand: str, fit: Least, kind: str) -> tuple[float, float]:
-    """The treatment's coefficient and its standard error; only a ``classical`` one needs no scan."""
+def coefficient(problem: Streamed, estimand: str, fit: Least) -> tuple[float, Error]:
+    """The treatment's coefficient and its error, as of `estimators.linear`; a classical one needs no scan."""
     assert problem.study.treatment is not None
+    kind, df = regression_variance(problem, problem.own("variance")), float(fit.degrees_of_freedom)
     if kind == "classical":
-        return fit.coefficient(problem.study.treatment), fit.classical(problem.study.treatment)
-    return with_variance(problem, estimand)
+        effect, std_error = fit.coefficient(problem.study.treatment), fit.classical(problem.study.treatment)
+        return effect, Error(std_error, df, kind)
+    return with_variance(problem, estimand, df)
 
 
-def with_variance(problem: Streamed, estimand: str) -> tuple[float, float]:
-    """The run's `linear` estimate, refined by the scan, and its standard error."""
+def with_variance(problem: Streamed, estimand: str, df: float | None = None) -> tuple[float, Error]:
+    """The run's `linear` estimate, refined by the scan, and its error; ``df`` where its kind has none of its own."""
     own, found = linear(problem, estimand), robust(problem, estimand)
     assert own is not None
-    return own.coef + found.correction, found.variance**0.5
+    return own.coef + found.correction, Error(found.variance**0.5, df if found.df is None else found.df, found.kind)
 
 
 def robust(problem: Streamed, estimand: str) -> Robust:

@@ -7,7 +7,7 @@ from ..result import Diagnostic, Result
 from ..scan.solve import Least
 from .linear import Linear, coefficient, coefficient_of, dropped_columns, regression, totals
 from .problem import Streamed
-from .sample import check_sample, counts, reference_df, regression_variance
+from .sample import check_sample, counts
 
 
 def ols(problem: Streamed, estimand: str) -> Result:
@@ -28,11 +28,10 @@ def ols(problem: Streamed, estimand: str) -> Result:
     """
     check_sample(problem)
     fit = _fit(problem)
-    kind = regression_variance(problem, problem.own("variance"))
-    effect, std_error = coefficient(problem, estimand, fit, kind)
+    effect, error = coefficient(problem, estimand, fit)
     row = made(
-        estimand, effect, std_error, reference_df(problem, fit.degrees_of_freedom), contrast="per unit",
-        variance_estimator=kind, **counts(problem, binary=False),
+        estimand, effect, error.std_error, error.df, contrast="per unit",
+        variance_estimator=error.kind, **counts(problem, binary=False),
     )  # fmt: skip
     return Result((row,), (Diagnostic("r2", "overall", fit.r2), *dropped_columns(fit)))
 

@@ -10,11 +10,12 @@ import numpy as np
 from ..estimates import made
 from ..moments import Moments
 from ..result import Diagnostic, Result
+from ..scan.hc import KINDS
 from ..scan.solve import Interacted, Least, interact
 from ..selection_on_observables.regression_adjustment import SAMPLED, product_label
-from .linear import Linear, dropped_columns, regression, totals, with_variance
+from .linear import Linear, coefficient, dropped_columns, regression, totals
 from .problem import Streamed
-from .sample import check_arms, counts, reference_df, regression_variance
+from .sample import check_arms, counts, regression_variance
 
 
 @dataclass(frozen=True)
@@ -60,14 +61,12 @@ def regression_adjustment(problem: Streamed, estimand: str) -> Result:
     adjusted = fit_adjusted(problem, estimand)
     fit, kind = adjusted.fit, problem.own("variance")
     assert problem.study.treatment is not None
-    if regression_variance(problem, kind) == "classical":
-        effect, std_error = fit.coefficient(problem.study.treatment), fit.classical(problem.study.treatment)
-    else:
-        effect, std_error = with_variance(problem, estimand)
-    df = None if kind == "m_estimation" else reference_df(problem, fit.degrees_of_freedom)
-    row = made(
-        estimand, effect, std_error, df, variance_estimator=regression_variance(problem, kind), **counts(problem)
-    )
+    effect, error = coefficient(problem, estimand, fit)
+    if kind in SAMPLED and error.kind in KINDS:
+        error = dataclasses.replace(error, kind=kind)
+    if kind == "m_estimation":
+        error = dataclasses.replace(error, df=None)
+    row = made(estimand, effect, error.std_error, error.df, variance_estimator=error.kind, **counts(problem))
     return Result((row,), (*_r2_by_arm(adjusted), *dropped_columns(fit)))
 
 
@@ -92,7 +91,7 @@ def fit_adjusted(problem: Streamed, estimand: str) -> Adjusted:
 def linear(problem: Streamed, estimand: str) -> Linear | None:
     """The estimate before its variance; None for a classical one."""
     kind = problem.own("variance")
-    if kind == "classical" and problem.study.cluster is None:
+    if regression_variance(problem, kind) == "classical":
         return None
     adjusted = fit_adjusted(problem, estimand)
     fit, treatment = adjusted.fit, problem.study.treatment
@@ -107,7 +106,10 @@ def linear(problem: Streamed, estimand: str) -> Linear | None:
         score = dataclasses.replace(score, more=_sampling(adjusted, estimand, scale))
         if kind == "m_estimation":
             score = dataclasses.replace(score, coefficients=1)
-    of_scan = {"classical": "HC0", "m_estimation": "HC0", "m_estimation_hc2": "HC2"}.get(kind, kind)
+    if problem.study.cluster is not None:
+        of_scan = "CR1" if kind in ("CR1", "m_estimation", "m_estimation_cr1") else "CR2"
+    else:
+        of_scan = {"m_estimation": "HC0", "m_estimation_hc2": "HC2"}.get(kind, kind)
     return Linear(fit.coefficient(treatment), score, "arm", of_scan, adjusted.arms)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from .. import clusters
 from ..bounds import ALL_OF_THE_WEIGHT
 from ..errors import Refusal
-from ..sample import all_of_the_weight
+from ..sample import all_of_the_weight, of_regression
 from ..scan.stream import quoted
 from .problem import Streamed
 
@@ -125,14 +125,8 @@ def counts(problem: Streamed, binary: bool = True) -> dict[str, Any]:
 
 
 def regression_variance(problem: Streamed, kind: str) -> str:
-    """The variance to take from a regression: a declared cluster overrides."""
-    return kind if problem.study.cluster is None else "cluster"
-
-
-def reference_df(problem: Streamed, df: int) -> int:
-    """Degrees of freedom of Student's t: those of the regression, or clusters less one."""
-    clusters = problem.n_clusters
-    return df if clusters is None else clusters - 1
+    """As `estimators.sample.regression_variance`."""
+    return of_regression(kind, problem.study.cluster is not None)
 
 
 def check_streams(problem: Streamed, learner: str, learners: tuple[str, ...] = ("linear",)) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from ..estimates import made
@@ -41,7 +43,7 @@ def tvce(problem: Streamed, estimand: str) -> Result:
     """
     binary = problem.kind == "binary"
     check_arms(problem) if binary else check_sample(problem)
-    learner = problem.own("learner")
+    learner, kind = problem.own("learner"), regression_variance(problem, problem.own("variance"))
     if problem.n_folds == 1 and learner != "linear":
         raise needs_folds(learner)
     check_streams(problem, learner, (*LEARNERS, "best"))
@@ -49,7 +51,7 @@ def tvce(problem: Streamed, estimand: str) -> Result:
         sums = of_forms(_forms(problem, learner))
         outcome = treatment = 0
         diagnostics = _checked(problem, sums, 0, 0)
-        theta, std_error = with_variance(problem, estimand)
+        theta, error = with_variance(problem, estimand)
     else:
         moments, names = problem.by_fold(), LEARNERS[:-1] if learner == "best" else ()
         found = scanned(problem, moments, [_forms(problem, name) for name in names], "boosting")
@@ -58,10 +60,11 @@ def tvce(problem: Streamed, estimand: str) -> Result:
         diagnostics = _checked(problem, sums, outcome, treatment)
         unit = _unit(problem)
         theta = unit * float(sums.uv[:, outcome, treatment].sum() / sums.vv[:, treatment].sum())
-        std_error = unit * found.variance(outcome, treatment, problem.n) ** 0.5
+        error = found.error(outcome, treatment, problem.n, kind)
+        error = dataclasses.replace(error, std_error=unit * error.std_error)
     row = made(
-        estimand, theta, std_error, contrast="1 - 0" if binary else "per unit",
-        variance_estimator=regression_variance(problem, "HC1"), **counts(problem, binary=binary),
+        estimand, theta, error.std_error, error.df, contrast="1 - 0" if binary else "per unit",
+        variance_estimator=error.kind, **counts(problem, binary=binary),
     )  # fmt: skip
     diagnostics = (*diagnostics, *_thetas(problem, sums, outcome, treatment))
     if learner == "best":
@@ -80,7 +83,9 @@ def linear(problem: Streamed, estimand: str) -> Linear | None:
     forms = _forms(problem, learner)
     _left(problem, of_forms(forms), 0)
     solved = forms.solved()
-    return Linear(solved.coef, solved.score, "fold", "HC1", forms.moments)
+    return Linear(
+        solved.coef, solved.score, "fold", regression_variance(problem, problem.own("variance")), forms.moments
+    )
 
 
 def _forms(problem: Streamed, learner: str) -> Partialled:

@@ -19,7 +19,7 @@ PUBLISHED = 0.080
 PEER, PEER_ERROR = 0.08000185412553182, 0.024305014988074313
 BLOCK: dict[str, Any] = {
     "question": "q", "design": "observational", "outcome": "lwage", "treatment": "union", "unit": "nr", "time": "year",
-    "covariates": ["exper^2", "married"], "options": {"folds": 1},
+    "covariates": ["exper^2", "married"], "options": {"folds": 1, "tvce_panel": {"variance": "CR1"}},
     "decision": {**DECISION, "primary": "tvce_panel", "estimand": "ATE"},
 }  # fmt: skip
 

@@ -26,9 +26,10 @@ def test_by_hand():
     se = np.sqrt(2 / 2 + 7 / 3)
     assert row.estimate == pytest.approx(5, abs=1e-12)
     assert row.std_error == pytest.approx(se, rel=1e-12)
-    assert row.degrees_of_freedom == 3
-    assert row.p_value == pytest.approx(2 * stats.t.sf(5 / se, 3), rel=1e-10)
-    assert row.conf_low == pytest.approx(5 - stats.t.ppf(0.975, 3) * se, rel=1e-10)
+    welch = (1 + 7 / 3) ** 2 / (1 + (7 / 3) ** 2 / 2)
+    assert row.degrees_of_freedom == pytest.approx(welch, rel=1e-12)
+    assert row.p_value == pytest.approx(2 * stats.t.sf(5 / se, welch), rel=1e-10)
+    assert row.conf_low == pytest.approx(5 - stats.t.ppf(0.975, welch) * se, rel=1e-10)
     assert (row.n_units, row.n_treated, row.n_clusters, row.variance_estimator) == (5, 3, None, "HC2")
 
 
@@ -45,14 +46,14 @@ def test_other_variances_by_hand(variance, expected):
 def test_clusters_by_hand():
     """Sums of residuals a cluster, Liang and Zeger with Stata's factor."""
     data = SMALL | {"g": ["a", "b", "a", "b", "c"]}
-    row = overall(run(block(cluster="g"), data, "difference_in_means", "ATE"))
+    row = overall(run(block("CR1", cluster="g"), data, "difference_in_means", "ATE"))
     x = np.column_stack([np.ones(5), data["t"]])
     residual = np.array(data["y"]) - x @ np.array([2.0, 5.0])
     sums = np.array([(x[i] * residual[i][:, None]).sum(axis=0) for i in ([0, 2], [1, 3], [4])])
     bread = np.linalg.inv(x.T @ x)
     vcov = bread @ sums.T @ sums @ bread * (3 / 2) * (4 / 3)
     assert row.std_error == pytest.approx(np.sqrt(vcov[1, 1]), rel=1e-12)
-    assert (row.n_clusters, row.degrees_of_freedom, row.variance_estimator) == (3, 2, "cluster")
+    assert (row.n_clusters, row.degrees_of_freedom, row.variance_estimator) == (3, 2, "CR1")
 
 
 def test_weights_are_repeated_rows():

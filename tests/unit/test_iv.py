@@ -83,13 +83,13 @@ def test_robust_variances_are_the_sandwich_on_all_columns(variance: str) -> None
         factor = 50 / 49 * 399 / 397
     bread = np.linalg.inv(hat.T @ hat)
     wanted = np.sqrt((bread @ scores.T @ scores @ bread)[2, 2] * factor)
-    b = block(cluster="school" if variance == "cluster" else None)
+    b = block(**({"cluster": "school", "variance": "CR1"} if variance == "cluster" else {}))
     row = support.overall(support.run(b, data, "iv", "LATE"))
     assert row.estimate == pytest.approx(beta[2], abs=1e-9)
     assert row.std_error == pytest.approx(wanted, abs=1e-9)
     assert row.degrees_of_freedom == (49 if variance == "cluster" else n - 3)
     assert row.n_clusters == (50 if variance == "cluster" else None)
-    assert row.variance_estimator == ("cluster" if variance == "cluster" else "HC1")
+    assert row.variance_estimator == ("CR1" if variance == "cluster" else "HC1")
 
 
 def test_liml_minimises_the_anderson_rubin_ratio() -> None:
@@ -136,7 +136,7 @@ def test_classical_j_is_sargans() -> None:
 
 @pytest.mark.parametrize("variance", ["classical", "robust", "cluster"])
 def test_just_identified_methods_agree(variance: str) -> None:
-    own = {} if variance == "cluster" else {"variance": variance}
+    own = {"variance": "CR1" if variance == "cluster" else variance}
     p = problem_of(units(), instruments=("z1",), cluster="school" if variance == "cluster" else None, **own)
     for other in (liml(p), gmm(p)):
         assert other.coef == pytest.approx(two_stage(p).coef, abs=1e-9)
@@ -147,7 +147,7 @@ def test_just_identified_methods_agree(variance: str) -> None:
 @pytest.mark.parametrize("variance", ["classical", "robust", "cluster"])
 def test_first_stage_and_exogeneity_tests_are_those_of_statsmodels(variance: str) -> None:
     data = units()
-    own = {} if variance == "cluster" else {"variance": variance}
+    own = {"variance": "CR1" if variance == "cluster" else variance}
     p = problem_of(data, cluster="school" if variance == "cluster" else None, **own)
     f = strength(p)
     first = sm.OLS(data["d"], raw(data, "x", "z1", "z2"))
@@ -181,7 +181,7 @@ def test_the_effective_f_by_its_formula() -> None:
 @pytest.mark.parametrize("variance", ["classical", "robust", "cluster"])
 def test_the_anderson_rubin_test_is_just_significant_at_both_ends(variance: str, instruments: tuple[str, ...]) -> None:
     data = units(strength=0.3)
-    own = {} if variance == "cluster" else {"variance": variance}
+    own = {"variance": "CR1" if variance == "cluster" else variance}
     cluster = "school" if variance == "cluster" else None
     region = anderson_rubin(problem_of(data, instruments=instruments, cluster=cluster, **own))
     assert region.shape == 1

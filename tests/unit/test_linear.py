@@ -63,15 +63,15 @@ def test_statsmodels_agrees_on_clusters(weighted):
     w = w if weighted else None
     theirs = peer(y, x, w, cov_type="cluster", cov_kwds={"groups": g})
     fit = fit_ols(y, x, NAMES, w)
-    np.testing.assert_allclose(covariance(fit, "cluster", g), theirs.cov_params(), rtol=1e-9, atol=1e-15)
+    np.testing.assert_allclose(covariance(fit, "CR1", g), theirs.cov_params(), rtol=1e-9, atol=1e-15)
     labels = np.array([f"school {i}" for i in g], dtype=object)
-    np.testing.assert_allclose(covariance(fit, "cluster", labels), theirs.cov_params(), rtol=1e-9, atol=1e-15)
+    np.testing.assert_allclose(covariance(fit, "CR1", labels), theirs.cov_params(), rtol=1e-9, atol=1e-15)
 
 
 def test_each_its_own_cluster_is_hc1():
     y, x, w, _ = data()
     fit = fit_ols(y, x, NAMES, w)
-    np.testing.assert_allclose(covariance(fit, "cluster", np.arange(150)), covariance(fit, "HC1"), rtol=1e-12)
+    np.testing.assert_allclose(covariance(fit, "CR1", np.arange(150)), covariance(fit, "HC1"), rtol=1e-12)
 
 
 def test_influence_values_add_up_to_hc0():
@@ -97,7 +97,7 @@ def test_row_order():
     order = np.random.default_rng(0).permutation(150)
     one, other = fit_ols(y, x, NAMES, w), fit_ols(y[order], x[order], NAMES, w[order])
     np.testing.assert_allclose(one.coef, other.coef, rtol=1e-12)
-    for kind in ("HC3", "cluster"):
+    for kind in ("HC3", "CR1"):
         np.testing.assert_allclose(covariance(one, kind, g), covariance(other, kind, g[order]), rtol=1e-11)
 
 

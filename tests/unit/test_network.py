@@ -214,13 +214,13 @@ def test_regression_is_that_of_statsmodels() -> None:
     share = tie @ units["t"] / tie.sum(axis=1)
     x = sm.add_constant(np.column_stack([units["x"], share, units["t"]]))
     peer = sm.OLS(units["y"], x).fit(cov_type="cluster", cov_kwds={"groups": units["village"]}, use_t=True)
-    given = problem(units, edges, "observational", "village", covariates=["x"])
+    given = problem(units, edges, "observational", "village", covariates=["x"], variance="CR1")
     for estimand, combination in (("DIRECT", [0, 0, 0, 1]), ("INDIRECT", [0, 0, 1, 0]), ("TOTAL", [0, 0, 1, 1])):
         row, want = overall(network(given, estimand)), peer.t_test(combination)
         assert row.estimate == pytest.approx(want.effect.item(), rel=1e-9)
         assert row.std_error == pytest.approx(want.sd.item(), rel=1e-9)
         assert (row.conf_low, row.conf_high) == pytest.approx(tuple(want.conf_int()[0]), rel=1e-8)
-        assert (row.variance_estimator, row.n_clusters) == ("cluster", 25)
+        assert (row.variance_estimator, row.n_clusters) == ("CR1", 25)
 
 
 def test_components_are_clusters_where_they_are_enough() -> None:
@@ -229,7 +229,7 @@ def test_components_are_clusters_where_they_are_enough() -> None:
     labels = graph_of(found).component
     assert len(np.unique(labels)) >= 30
     row = overall(network(found, "INDIRECT"))
-    assert (row.variance_estimator, row.n_clusters) == ("cluster_by_component", len(np.unique(labels)))
+    assert (row.variance_estimator, row.n_clusters) == ("CR2_by_component", len(np.unique(labels)))
     declared = problem({**units, "village": labels}, edges, "observational", "village", covariates=["x"])
     assert row.std_error == pytest.approx(overall(network(declared, "INDIRECT")).std_error)
 

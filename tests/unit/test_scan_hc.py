@@ -49,8 +49,8 @@ def test_clusters(weight):
     plan, found = scanned(data, ("y", *NAMES), weight=weight, cluster=columns.cluster_key("g", "BIGINT"))
     ours = solve.least_squares(found.moments, "y", NAMES)
     keys = columns.cluster_keys(found.source, "g", "BIGINT")
-    got = hc.robust(found.source, plan, found.moments, [ours.score("t"), ours.score("x1")], clusters=len(keys))
-    expected = np.diag(covariance(in_memory(data, data["w"] if weight else None), "cluster", data["g"]))[1:3]
+    got = hc.robust(found.source, plan, found.moments, [ours.score("t"), ours.score("x1")], "CR1", len(keys))
+    expected = np.diag(covariance(in_memory(data, data["w"] if weight else None), "CR1", data["g"]))[1:3]
     np.testing.assert_allclose([g.variance for g in got], expected, rtol=1e-9)
     assert got[0].clusters == 60
 
@@ -118,7 +118,7 @@ def test_partially_linear_with_clusters():
         data, ("y", *NAMES), group=fold_sql("g"), n_groups=5, cluster=columns.cluster_key("g", "BIGINT")
     )
     got = solve.partially_linear(found.moments, "y", "t", X)
-    (robust,) = hc.robust(found.source, plan, found.moments, [got.score], clusters=60)
+    (robust,) = hc.robust(found.source, plan, found.moments, [got.score], "CR2", 60)
     assert got.coef == pytest.approx(row.estimate, rel=1e-9)
     assert np.sqrt(robust.variance) == pytest.approx(row.std_error, rel=1e-9)
 
@@ -129,14 +129,14 @@ def test_two_stage(clustered):
 
     data = rows()
     data["z2"] = data["z"] ** 2 + data["x1"]
-    more = {"cluster": "g"} if clustered else {}
-    own = problem(data, "iv", instruments=["z", "z2"], options={"iv": {"variance": "robust"}}, **more)
+    more, kind = ({"cluster": "g"}, "CR1") if clustered else ({}, "robust")
+    own = problem(data, "iv", instruments=["z", "z2"], options={"iv": {"variance": kind}}, **more)
     row = iv(own, "LATE").estimates[0]
     key = columns.cluster_key("g", "BIGINT") if clustered else None
     plan, found = scanned(data, ("y", *NAMES, "z", "z2"), cluster=key)
     got = solve.two_stage(found.moments, "y", "t", ("z", "z2"), X)
     clusters = 60 if clustered else None
-    (robust,) = hc.robust(found.source, plan, found.moments, [got.score], clusters=clusters)
+    (robust,) = hc.robust(found.source, plan, found.moments, [got.score], "CR1" if clustered else "HC1", clusters)
     assert got.coef == pytest.approx(row.estimate, rel=1e-9)
     assert np.sqrt(robust.variance) == pytest.approx(row.std_error, rel=1e-9)
 

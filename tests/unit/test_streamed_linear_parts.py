@@ -270,11 +270,11 @@ def test_as_many_clusters_as_rows_are_hc1_but_for_the_factor():
     data = rows(5_000)
     plan, found = scanned(data, ("y", "t", "x1"), cluster="unit_id")
     fit = solve.least_squares(found.moments, "y", ("t", "x1"))
-    (got,) = hc.robust(found.source, plan, found.moments, [fit.score("t")], clusters=5_000)
+    (got,) = hc.robust(found.source, plan, found.moments, [fit.score("t")], "CR1", 5_000)
     (hc1,) = hc.robust(found.source, plan, found.moments, [fit.score("t")])
     assert got.variance == pytest.approx(hc1.variance, rel=1e-12)  # G/(G−1) (n−1)/(n−k) is n/(n−k)
     with pytest.raises(Refusal, match="labels share a hash"):
-        hc.robust(found.source, plan, found.moments, [fit.score("t")], clusters=4_999)
+        hc.robust(found.source, plan, found.moments, [fit.score("t")], "CR1", 4_999)
 
 
 def test_covariance_of_all_slopes_by_cluster():
@@ -284,7 +284,7 @@ def test_covariance_of_all_slopes_by_cluster():
     got = hc.cluster_covariance(found.source, plan, fit, 60)
     memory = fit_ols(data["t"], np.column_stack([data["x1"], data["x3"]]), ("x1", "x3"), data["w"])
     scale = found.moments.scale[0] / found.moments.scale[1:]
-    expected = covariance(memory, "cluster", data["g"])[1:, 1:]
+    expected = covariance(memory, "CR1", data["g"])[1:, 1:]
     np.testing.assert_allclose(got[1:, 1:] * np.outer(scale, scale), expected, rtol=1e-9)
 
 

@@ -121,13 +121,13 @@ def test_weights_are_repeated_rows():
 
 def test_clusters():
     data = simulated(200)
-    alone = go(data | {"g": np.arange(200)}, cluster="g")
+    alone = go(data | {"g": np.arange(200)}, cluster="g", tvce={"variance": "CR1"})
     # The factor n/(n-1) is G/(G-1) there.
     assert alone.std_error == pytest.approx(go(data).std_error, rel=1e-10)
     twice = {k: np.repeat(v, 2) for k, v in data.items()} | {"unit_id": np.arange(400), "g": np.repeat(range(200), 2)}
-    both = go(twice, cluster="g")
+    both = go(twice, cluster="g", tvce={"variance": "CR1"})
     assert both.std_error == pytest.approx(alone.std_error, rel=1e-9)
-    assert (both.n_clusters, both.variance_estimator) == (200, "cluster")
+    assert (both.n_clusters, both.variance_estimator) == (200, "CR1")
 
 
 def test_clusters_stay_in_one_fold():

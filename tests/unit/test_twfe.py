@@ -66,8 +66,13 @@ def test_two_by_two_by_hand() -> None:
     # Scores a unit are ±(change − mean) / 4 and Σ d̃² is 2.5; K counts the coefficient and two periods.
     spread = np.sum((np.array(changes[:5]) - 4.0) ** 2) + np.sum((np.array(changes[5:]) - 1.4) ** 2)
     factor = 10 / 9 * 19 / 17
-    assert row.std_error == pytest.approx(np.sqrt(factor * spread / 16) / 2.5 * 2, rel=1e-12)
-    assert (row.n_units, row.n_treated, row.degrees_of_freedom) == (10, 5, 9)
+    plain = overall(run({**BLOCK, "options": {"twfe": {"variance": "CR1"}}}, pa.table(units), "twfe", "ATT"))
+    assert plain.std_error == pytest.approx(np.sqrt(factor * spread / 16) / 2.5 * 2, rel=1e-12)
+    assert (plain.variance_estimator, plain.degrees_of_freedom) == ("CR1", 9)
+    # CR2 is Neyman's variance of the mean changes, with the degrees of freedom of 5 and 5.
+    assert row.std_error == pytest.approx(np.sqrt(spread / 4 / 5), rel=1e-12)
+    assert row.degrees_of_freedom == pytest.approx(8, rel=1e-12)
+    assert (row.n_units, row.n_treated, row.variance_estimator) == (10, 5, "CR2")
     assert told(result, "bacon_weight") == {NEVER: pytest.approx(1)}
     assert told(result, "bacon_forbidden_share") == {"overall": 0}
     assert told(result, "negative_weight_share") == {"treated_rows": 0}
@@ -167,8 +172,9 @@ def test_nothing_depends_on_order_unit_of_measurement_or_level(cluster: str | No
     for name in ("estimate", "std_error"):
         assert getattr(again, name) == pytest.approx(getattr(first, name), rel=1e-11)
         assert getattr(large, name) == pytest.approx(1e6 * getattr(first, name), rel=1e-8)
-    assert first.variance_estimator == "cluster"
-    assert first.degrees_of_freedom == (59 if cluster is None else 19)
+    assert first.variance_estimator == "CR2"
+    assert first.degrees_of_freedom is not None
+    assert first.degrees_of_freedom < (59 if cluster is None else 19 + 1e-9)
 
 
 def test_copies_of_units_are_weights() -> None:
@@ -237,13 +243,15 @@ def with_column(name: str, values: Any) -> pa.Table:
 
 
 UNITS = staggered()
+CR1 = {"options": {"twfe": {"variance": "CR1"}}}
 REFUSED: dict[str, tuple[dict[str, Any], Any, str, str]] = {
     "a cohort that changes": (
         BLOCK, with_column("g", UNITS["t"].to_numpy() % 2), "refused", "'g' changes within unit 0"
     ),
     "all at once": (BLOCK, staggered(cohorts=(3,)), "not_identified", "does not vary"),
-    "few treated": (BLOCK, staggered(40, cohorts=(3, *[0] * 9)), "not_identified", "4 of 40 clusters"),
-    "few clusters": ({**BLOCK, "cluster": "c"}, staggered(24), "not_identified", "of 8 clusters"),
+    "few treated": ({**BLOCK, **CR1}, staggered(40, cohorts=(3, *[0] * 9)), "not_identified", "4 of 40 clusters"),
+    "few clusters": ({**BLOCK, **CR1, "cluster": "c"}, staggered(24), "not_identified", "of 8 clusters"),
+    "one treated": (BLOCK, staggered(40, cohorts=(3, *[0] * 39)), "not_identified", "1 of 40 clusters"),
     "a cluster that changes": (
         {**BLOCK, "cluster": "c"}, with_column("c", np.arange(UNITS.num_rows)), "refused", "'c' changes within unit 0"
     ),
@@ -264,6 +272,29 @@ def test_refusals(case: str) -> None:
         run(block, units, "twfe", "ATT")
     assert refused.value.status == status
     assert refused.value.mend
+
+
+def test_cr2_is_that_of_all_columns() -> None:
+    """Whole matrices with a column a unit and a period; units lie in clusters, weights and gaps in the panel."""
+    from cluster_support import brute
+
+    units = {name: UNITS[name].to_numpy() for name in UNITS.column_names}
+    rng = np.random.default_rng(4)
+    n = UNITS.num_rows
+    units |= {"x": rng.normal(size=n), "w": rng.uniform(0.5, 2, n)}
+    keep = rng.random(n) > 0.2
+    keep &= np.bincount(units["unit_id"][keep], minlength=int(units["unit_id"].max()) + 1)[units["unit_id"]] > 1
+    units = {name: column[keep] for name, column in units.items()}
+    unit, period = (np.unique(units[name], return_inverse=True)[1] for name in ("unit_id", "t"))
+    d = (units["g"] > 0) & (units["t"] >= units["g"])
+    levels = np.column_stack([np.eye(unit.max() + 1)[unit][:, 1:], np.eye(period.max() + 1)[period][:, 1:]])
+    for cluster in ("c", None):
+        block = {**BLOCK, "covariates": ["x"], "weight": "w", **({"cluster": cluster} if cluster else {})}
+        row = overall(run(block, pa.table(units), "twfe", "ATT"))
+        design, labels = np.column_stack([d, units["x"], levels]), unit if cluster is None else units["c"]
+        vcov, df = brute(units["y"], design, units["w"], labels)
+        assert row.std_error == pytest.approx(np.sqrt(vcov[1, 1]), rel=1e-7)
+        assert row.degrees_of_freedom == pytest.approx(df[1], rel=1e-6)
 
 
 def test_a_text_cohort_breaks_a_contract() -> None:
