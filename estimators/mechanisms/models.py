@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import Refusal
+from ..errors import Refusal, Told
 from ..inference import covariance
 from ..linear import LinearFit, fit_ols, leverage
 from ..nuisance import fit_binary, likelihood_slopes
@@ -238,7 +238,7 @@ def _likelihood(y: np.ndarray, x: np.ndarray, names: tuple[str, ...], link: str,
     try:
         fit = fit_binary(y, x, names, link, w)
     except Refusal:
-        raise ValueError(
+        raise Told(
             f"the {link} does not converge, because its columns separate the zeros from the ones"
         ) from None
     place = [0, *(1 + names.index(name) for name in fit.names[1:])]
