@@ -134,7 +134,7 @@ def _linear_out_of_fold(problem: Problem, target: Target, x: Matrix, folds: np.n
         return fitted(frozenset())
     out, _ = pooled_fit(
         fitted,
-        lambda: judge(splits_in_memory(x.names, x.values, y, folds, usable), int(usable.sum()), whole=not several),
+        lambda: judge(*splits_in_memory(x.names, x.values, y, folds, usable), whole=not several),
     )
     return out
 

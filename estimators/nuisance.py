@@ -212,7 +212,7 @@ def fit_pooling(
 
     def judged() -> Judged:
         one_fold = np.zeros(len(t), dtype=np.int64)
-        return judge(splits_in_memory(names, x, t, one_fold, used), int(used.sum()), whole=True)
+        return judge(*splits_in_memory(names, x, t, one_fold, used), whole=True)
 
     fit, pooled = pooled_fit(fitted, judged)
     return dataclasses.replace(fit, pooled=pooled)
@@ -256,9 +256,7 @@ def crossfit_propensity(
                 out[held] = fit.predict(np.column_stack([np.ones(held.sum()), own[held][:, kept]]))
         return out
 
-    return pooled_fit(
-        fitted, lambda: judge(splits_in_memory(names, x, t, folds, used), int(used.sum()), whole=False)
-    )  # fmt: skip
+    return pooled_fit(fitted, lambda: judge(*splits_in_memory(names, x, t, folds, used), whole=False))
 
 
 @contextmanager

@@ -215,7 +215,11 @@ class Problem:
         if key not in self.cache:
             fold, x = self.folds(repeat), self.matrix(self.options.propensity.covariates)
             link = self.options.propensity.link
-            e, pooled = crossfit_propensity(self.t, x.values, x.names, link, fold, self.weights)
+            try:
+                e, pooled = crossfit_propensity(self.t, x.values, x.names, link, fold, self.weights)
+            except Refusal:
+                self.propensity()  # where that of all rows refuses too, its reason is the plainer one
+                raise
             self.cache[key], self.cache[("pooled", key)] = e, pooled
         return self.cache[key]
 

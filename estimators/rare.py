@@ -121,18 +121,21 @@ def splits_of(names: Sequence[str], others: np.ndarray, base: dict[str, np.ndarr
         largest = max(groups[category], key=lambda i: int(others[i, 0].sum()))
         out.append(Split(f"the first level of {category}", (names[largest],), counts))
     for i, name in enumerate(names):
-        out += [Split(name, (name,), others[i, 0]), Split(f"{name} not 1", (name,), others[i, 1])]
+        # Of zeros and ones, or constant but for a few.
+        two = others[i].sum() == units
+        sides = ((name, others[i, 0]), (f"{name} not 1", others[i, 1]))
+        out += [Split(label, (name,), counts) for label, counts in sides if two or counts.sum() <= MOST]
     return out
 
 
-def judge(splits: Sequence[Split], units: int, whole: bool) -> Judged:
+def judge(splits: Sequence[Split], arms: np.ndarray, whole: bool) -> Judged:
     """What the rule above makes of them.
 
     Parameters
     ----------
     splits : sequence of Split
-    units : int
-        All of the study, with a weight.
+    arms : ndarray of shape (folds, 2)
+        All units with a weight, untreated and treated, a fold each.
     whole : bool
         Whether the model of all rows is meant; else those of the rows outside each fold.
     """
@@ -143,7 +146,8 @@ def judge(splits: Sequence[Split], units: int, whole: bool) -> Judged:
         total = one.counts.sum(axis=0)
         for fold in (None,) if whole else range(len(one.counts)):
             untreated, treated = total if fold is None else total - one.counts[fold]
-            if (untreated > 0) == (treated > 0):
+            left = arms.sum(axis=0) - (0 if fold is None else arms[fold])
+            if (untreated > 0) == (treated > 0) or left.min() <= 0:  # without an arm there is no model at all
                 continue
             n = int(untreated + treated)
             if n > MOST:
@@ -153,6 +157,7 @@ def judge(splits: Sequence[Split], units: int, whole: bool) -> Judged:
                 pooled.append(Pooled(one.name, one.columns[0], int(total.sum()), fold))
                 columns |= set(one.columns)
             break
+    units = int(arms.sum())
     if pooled and sum(one.units for one in pooled) >= SHARE * units:
         share = sum(one.units for one in pooled) / units
         listed = ", ".join(one.name for one in pooled[:3])
@@ -170,8 +175,8 @@ def refusal(judged: Judged, bad: Refusal) -> Refusal:
 
 def splits_in_memory(
     names: Sequence[str], x: np.ndarray, t: np.ndarray, folds: np.ndarray, used: np.ndarray
-) -> list[Split]:
-    """The sets of units of columns of shape (n, k), among the rows that are used."""
+) -> tuple[list[Split], np.ndarray]:
+    """The sets of units of columns of shape (n, k), and all units by fold and arm, among the rows that are used."""
     x, arm, fold = x[used], (t[used] == 1).astype(np.intp), folds[used]
     cell, n_folds = 2 * fold + arm, int(folds.max()) + 1
 
@@ -180,7 +185,7 @@ def splits_in_memory(
 
     others = np.array([[by_cell(column != 0), by_cell(column != 1)] for column in x.T]).reshape(-1, 2, n_folds, 2)
     base = {name: by_cell((x[:, at] == 0).all(axis=1)) for name, at in categories(names).items()}
-    return splits_of(names, others, base, len(x))
+    return splits_of(names, others, base, len(x)), by_cell(np.ones(len(x), dtype=bool))
 
 
 def pooled_fit(

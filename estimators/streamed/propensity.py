@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import Refusal
 from ..moments import Moments
+from ..nuisance import outside
 from ..rare import Judged, Split, categories, judge, pooled_fit, refusal, splits_of
 from ..scan import logistic
 from ..scan.logistic import BinaryModel
@@ -196,11 +197,10 @@ def _judged(problem: Streamed, plan: Plan, whole: bool) -> Judged:
     key = ("rare", plan.names, plan.n_groups)
     if key not in problem.cache:
         problem.cache[key] = _counted(problem, plan)
-    splits, units = problem.cache[key]
-    return judge(splits, units, whole)
+    return judge(*problem.cache[key], whole)
 
 
-def _counted(problem: Streamed, plan: Plan) -> tuple[list[Split], int]:
+def _counted(problem: Streamed, plan: Plan) -> tuple[list[Split], np.ndarray]:
     fold = plan.group or "0"
     used = f"{plan.weight} > 0" if plan.weight else "1 = 1"
     groups = categories(plan.names)
@@ -216,8 +216,7 @@ def _counted(problem: Streamed, plan: Plan) -> tuple[list[Split], int]:
     k = len(plan.columns)
     others = counts[1 : 1 + 2 * k].reshape(k, 2, n_folds, 2)
     base = dict(zip(groups, counts[1 + 2 * k :], strict=True))
-    units = int(counts[0].sum())
-    return splits_of(plan.names, others, base, units), units
+    return splits_of(plan.names, others, base, int(counts[0].sum())), counts[0]
 
 
 def _watch(problem: Streamed) -> Watch | None:
@@ -239,7 +238,8 @@ def _arms_outside(arms: tuple[Moments, Moments], folds: int) -> Refusal | None:
     """Why the rows outside some fold make no model, if an arm is empty there."""
     for k in range(folds if folds > 1 else 0):
         try:
-            check_model_arms(arms[0].without(k), arms[1].without(k))
+            with outside(k):
+                check_model_arms(arms[0].without(k), arms[1].without(k))
         except Refusal as refusal:
             return refusal
     return None
