@@ -11,7 +11,7 @@ import numpy as np
 from .errors import Refusal
 from .linear import fit_ols
 from .nuisance import fit_binary, outside
-from .rare import judge, pooled_fit, splits_in_memory
+from .rare import judge, pooled_fit, splits_in_memory, without
 from .selection_on_observables.learners import FLEXIBLE, ODDS, TUNED, Predict, held_out, needs_folds
 
 if TYPE_CHECKING:
@@ -121,8 +121,7 @@ def _linear_out_of_fold(problem: Problem, target: Target, x: Matrix, folds: np.n
     y, usable, several = problem.columns[target.column], target.rows(problem), folds.max() > 0
 
     def fitted(left_out: frozenset[str]) -> np.ndarray:
-        keep = [i for i, name in enumerate(x.names) if name not in left_out]
-        values, names, out = x.values[:, keep], tuple(x.names[i] for i in keep), np.empty(problem.n)
+        (values, names), out = without(x.values, x.names, left_out), np.empty(problem.n)
         for k, held in held_out(folds):
             train = usable & (~held if several else True)
             with outside(k) if several else nullcontext():

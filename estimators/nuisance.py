@@ -14,7 +14,7 @@ from .errors import Refusal
 from .laws import normal_density, normal_quantile
 from .linear import Basis, fit_ols
 from .moments import Moments, independent
-from .rare import Judged, Pooled, judge, pooled_fit, splits_in_memory
+from .rare import Judged, Pooled, judge, pooled_fit, splits_in_memory, without
 
 MAX_STEPS = 100
 
@@ -206,8 +206,8 @@ def fit_pooling(
     used = np.ones(len(t), dtype=bool) if weights is None else weights > 0
 
     def fitted(left_out: frozenset[str]) -> BinaryFit:
-        keep = [i for i, name in enumerate(names) if name not in left_out]
-        fit = fit_binary(t, x[:, keep], tuple(names[i] for i in keep), link, weights)
+        own, columns = without(x, names, left_out)
+        fit = fit_binary(t, own, columns, link, weights)
         return dataclasses.replace(fit, dropped=(*fit.dropped, *sorted(left_out)))
 
     def judged() -> Judged:
@@ -243,8 +243,7 @@ def crossfit_propensity(
     used = np.ones(len(t), dtype=bool) if weights is None else weights > 0
 
     def fitted(left_out: frozenset[str]) -> np.ndarray:
-        keep = [i for i, name in enumerate(names) if name not in left_out]
-        own, columns = x[:, keep], tuple(names[i] for i in keep)
+        own, columns = without(x, names, left_out)
         out = np.empty(len(t))
         for k in range(n_folds):
             held = folds == k

@@ -221,3 +221,11 @@ def pooled_fit(
 def diagnostics(pooled: Sequence[Pooled]) -> tuple[Diagnostic, ...]:
     """``level_pooled``: of each level that a model pools the units, by level and where it lacks an arm."""
     return tuple(Diagnostic("level_pooled", str(one), float(one.units)) for one in pooled)
+
+
+def without(x: np.ndarray, names: tuple[str, ...], left_out: frozenset[str]) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Columns and names without some; the same array where none is left out, so that no last digit moves."""
+    if not left_out:
+        return x, names
+    keep = [i for i, name in enumerate(names) if name not in left_out]
+    return x[:, keep], tuple(names[i] for i in keep)
