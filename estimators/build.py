@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from . import failures, gating, warehouse
+from . import failures, gating, thresholds, warehouse
 from .assemble import assemble
 from .bounds import LARGEST, SMALLEST
 from .covariates import without
@@ -110,7 +110,9 @@ def design(name: str, block: Mapping[str, Any] | None, units: Any, session: Any 
     except StudyError:
         return table([], DESIGN_SCHEMA)
     except Exception as crash:  # the gates must still be judged, and tell what happened
-        rows = without(study, "binary", [(None, None), *WEIGHTS], Refusal(*failures.told(crash, name, "the design table")))
+        rows = without(
+            study, "binary", [(None, None), *WEIGHTS], Refusal(*failures.told(crash, name, "the design table"))
+        )
     return table(({"study": name, **clean(row)} for row in rows), DESIGN_SCHEMA)
 
 
@@ -156,6 +158,15 @@ def estimate(
         return table(_refuse_all(study, bad), EFFECTS_SCHEMA)
     judged = [] if gates is None else warehouse.rows(gates)
     _reuse(problem, scores)
+    with thresholds.judged_by(judged):
+        return _estimated(problem, dropped, units, gates, judged, session)
+
+
+def _estimated(
+    problem: Any, dropped: int, units: Any, gates: Any, judged: list[dict[str, Any]], session: Any
+) -> pa.Table:
+    """The rows of all estimators, whose thresholds are those of the gates."""
+    study = problem.study
     kind = problem.kind
     hashes = {"spec_hash": study.spec_hash(), "code_hash": code_hash(), "data_hash": problem.data_hash()}
     stamp = {**hashes, "engine": warehouse.engine_name(units), "estimated_at": _now()}
@@ -217,7 +228,9 @@ def _of_other_outcome(problem: Any, outcome: str, gates: list[Any]) -> dict[str,
     except (Refusal, StudyError) as bad:
         result = _refusal(rule.estimand, "refused", str(bad))
     except Exception as crash:  # the other outcomes' rows must still be written
-        result = _refusal(rule.estimand, "failed", failures.sentence(crash, study.name, f"{rule.primary} of '{outcome}'"))
+        result = _refusal(
+            rule.estimand, "failed", failures.sentence(crash, study.name, f"{rule.primary} of '{outcome}'")
+        )
     estimates, place = _of_term(study, result.estimates)
     row = _row(study, rule.primary, "default", estimates[place], time.perf_counter() - started)
     return {**row, "outcome": outcome}

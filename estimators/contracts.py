@@ -277,7 +277,7 @@ def _check_treatment(study: Study, levels: tuple[float, ...]) -> None:
     if len(levels) == 1:
         mend = "A study needs treated and untreated units: check the units' filter"
         raise StudyError(study.name, f"treatment '{name}' is constant at {levels[0]:g}", mend)
-    # 0, 1 and a few others are arms; other values, or many, are a dose. macros/gates/gate_contract.sql has the same words.
+    # 0, 1 and a few others are arms; other values, or many, are a dose: gate_contract.sql has the same words.
     few = 3 <= len(levels) <= ARMS_AT_MOST and {0.0, 1.0} <= set(levels)
     compared = study.design in ("experiment", "observational")
     if (len(levels) == 2 and set(levels) != {0.0, 1.0}) or (few and compared):

@@ -91,7 +91,10 @@ def without(study: Study, kind: str | None, weightings: list[Weighting], why: Re
 
 
 def _smd(
-    names: Iterable[str], weighting: Weighting, differences: np.ndarray | None, why: tuple[str, str | None] | None,
+    names: Iterable[str],
+    weighting: Weighting,
+    differences: np.ndarray | None,
+    why: tuple[str, str | None] | None,
     pooled: frozenset[str] = frozenset(),
 ) -> list[DesignRow]:
     estimator, estimand = weighting

@@ -1,4 +1,4 @@
-"""What a user reads where something broke that no refusal foresaw: one place for all errors of libraries and engines."""
+"""What a user reads where something broke that no refusal foresaw: one place for errors of libraries and engines."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _MEANINGS: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (("ModuleNotFoundError", "ImportError"), "a library that it needs is not installed",
      "Install the package with its requirements"),
     (("InterruptException", "KeyboardInterrupt", "TimeoutError"), "it was interrupted", "Build again"),
-    (("IOException", "OSError", "ConnectionException", "OperationalError"), "the warehouse could not be read or written",
-     "Look at disk and connection, then build again"),
+    (("IOException", "OSError", "ConnectionException", "OperationalError"),
+     "the warehouse could not be read or written", "Look at disk and connection, then build again"),
     (("CatalogException", "UndefinedTable"), "a table that it reads is not in the warehouse", "Build the study again"),
 )  # fmt: skip
 _MEND_COLUMNS = "Mend the column or the term, or declare fewer covariates"

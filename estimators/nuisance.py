@@ -193,8 +193,8 @@ def separated(names: Sequence[str] = (), beta: np.ndarray | None = None, fold: i
     where = "" if fold is None else f"outside fold {fold}, "
     listed = f" ({', '.join(furthest)} most)" if furthest else ""
     return Refusal(
-        f"{where}the covariates predict the treatment perfectly{listed}, for some units at least, so no propensity model "
-        "converges",
+        f"{where}the covariates predict the treatment perfectly{listed}, for some units at least, so no propensity "
+        "model converges",
         "Drop the covariate that defines the treatment, or narrow the population to where both arms occur",
     )
 

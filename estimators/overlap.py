@@ -1,10 +1,10 @@
 """Which propensities leave both arms possible; macros/statistics/overlap_share.sql says the same in SQL.
 
-A tenth to nine tenths is the rule of thumb of Crump et al. 2009 for arms of about equal size: there the odds of treatment
-are within a factor of 9 of even odds. Their optimal rule compares 1/(e(1 − e)) with its own mean, so that an arm of 5 per
-cent drawn by lot, where it is the same for everybody, loses nobody. So the factor is kept, and taken of the odds in the
-study: those of the declared ``allocation``, else of the treated share. The wider of both ranges counts: what leaves
-both arms possible by the rule of thumb does so in an unequal study too.
+A tenth to nine tenths is the rule of thumb of Crump et al. 2009 for arms of about equal size: there the odds of
+treatment are within a factor of 9 of even odds. Their optimal rule compares 1/(e(1 − e)) with its own mean, so that an
+arm of 5 per cent drawn by lot, where it is the same for everybody, loses nobody. So the factor is kept, and taken of
+the odds in the study: those of the declared ``allocation``, else of the treated share. The wider of both ranges counts:
+what leaves both arms possible by the rule of thumb does so in an unequal study too.
 """
 
 from __future__ import annotations

@@ -5,12 +5,12 @@ or outside a fold, has no finite coefficient in a logit or probit (Albert & Ande
 not show, however, that the propensity there is near 0 or 1: with 0 of n treated its upper 95 % limit is 1 − 0.05^(1/n)
 (Hanley & Lippman-Hand 1983), which is within the bounds of support, a tenth, up to n = 28. So:
 
-- a level of at most 28 such units is pooled with the level that is left out: its column does not enter the model. A rare
-  level that is itself the one left out is pooled with the largest of its category;
+- a level of at most 28 such units is pooled with the level that is left out: its column does not enter the model. A
+  rare level that is itself the one left out is pooled with the largest of its category;
 - a larger one is refused by name: its propensity is known to be out of bounds, and no pooling may hide it;
 - so is a study where the pooled levels together hold a fifth of the units: overlap asks for the other four.
 
-The model of all rows pools what lacks an arm in all rows; cross-fitted models, all alike, what lacks one outside any fold.
+The model of all rows pools what lacks an arm in all rows; cross-fitted models, all alike, what lacks it outside one.
 """
 
 from __future__ import annotations
@@ -56,7 +56,6 @@ class Pooled:
     column: str
     units: int
     fold: int | None
-
 
     def __str__(self) -> str:
         """In a reader's words."""
@@ -161,7 +160,9 @@ def judge(splits: Sequence[Split], arms: np.ndarray, whole: bool) -> Judged:
     if pooled and sum(one.units for one in pooled) >= SHARE * units:
         share = sum(one.units for one in pooled) / units
         listed = ", ".join(one.name for one in pooled[:3])
-        too_large.append(f"{len(pooled)} levels too rare for a model ({listed}, …) hold {100 * share:.0f} % of the units")
+        too_large.append(
+            f"{len(pooled)} levels too rare for a model ({listed}, …) hold {100 * share:.0f} % of the units"
+        )
     return Judged(tuple(pooled), frozenset(columns), tuple(too_large))
 
 
@@ -169,7 +170,9 @@ def refusal(judged: Judged, bad: Refusal) -> Refusal:
     """The refusal of a model that pooling does not save: it names the levels where they are the cause."""
     if not judged.too_large:
         return bad
-    reason = f"{'; '.join(judged.too_large[:3])}: no propensity model converges, as they predict the treatment perfectly"
+    reason = (
+        f"{'; '.join(judged.too_large[:3])}: no propensity model converges, as they predict the treatment perfectly"
+    )
     return Refusal(reason, "Leave those units out of the population, or group their levels with others in the units")
 
 

@@ -73,26 +73,20 @@ def score_table(problem: Problem) -> pa.Table:
     e, pooled = fit.probability, fit.pooled
     told = Refusals()
     columns: dict[str, np.ndarray | None] = {"propensity": e, **told.crossfitted(lambda: _crossfitted(own))}
+    by_weight, by_match = problem.for_run("ipw", "default"), problem.for_run("psm", "default")
     for estimand in ("ATE", "ATT", "ATO"):
-        columns[weight_column("ipw", estimand)] = told.weight(
-            "ipw", estimand, lambda estimand=estimand: _ipw_weights(problem.for_run("ipw", "default"), e, estimand)
-        )
+        columns[weight_column("ipw", estimand)] = told.weight("ipw", estimand, _ipw_weights, by_weight, e, estimand)
     by_strata = problem.for_run("stratification", "default")
     strata: dict[str, np.ndarray | None] = {}
     for estimand in ("ATE", "ATT"):
-        columns[weight_column("psm", estimand)] = told.weight(
-            "psm", estimand,
-            lambda estimand=estimand: psm.matching_weights(problem.for_run("psm", "default"), estimand),
-        )  # fmt: skip
-        strata[estimand] = told.weight(
-            "stratification", estimand, lambda estimand=estimand: stratification.strata_of(by_strata, estimand)
-        )
-        if (own_strata := strata[estimand]) is not None:
+        columns[weight_column("psm", estimand)] = told.weight("psm", estimand, psm.matching_weights, by_match, estimand)
+        place = told.weight("stratification", estimand, stratification.strata_of, by_strata, estimand)
+        strata[estimand] = place
+        if place is not None:
             columns[weight_column("stratification", estimand)] = told.weight(
-                "stratification", estimand,
-                lambda estimand=estimand, s=own_strata: stratification.stratum_weights(t, s, estimand),
-            )  # fmt: skip
-    made_from = {"study": problem.study.name, "spec_hash": problem.study.spec_hash()}
+                "stratification", estimand, stratification.stratum_weights, t, place, estimand
+            )
+    made_from: dict[str, str | None] = {"study": problem.study.name, "spec_hash": problem.study.spec_hash()}
     made_from |= {"data_hash": problem.data_hash(), "status": SCORED}
     told.pool(pooled)
     made_from["refusals"] = told.text()
@@ -162,10 +156,10 @@ class Refusals:
         """One column's refusal."""
         self._told[column] = [refusal.reason, refusal.mend]
 
-    def weight(self, estimator: str, estimand: str, compute: Callable[[], np.ndarray]) -> np.ndarray | None:
+    def weight(self, estimator: str, estimand: str, compute: Callable[..., np.ndarray], *of: Any) -> np.ndarray | None:
         """What an estimator's weights, or their strata, come to; None where it refuses."""
         try:
-            return compute()
+            return compute(*of)
         except Refusal as refusal:
             self.note(weight_column(estimator, estimand), refusal)
             return None
@@ -218,7 +212,9 @@ def why_without(scores: Any) -> dict[str, tuple[str, str | None]]:
         return {}
     if rows[0]["status"] != SCORED:
         return {"": (rows[0]["status_reason"], rows[0]["remedy"])}
-    return {column: (reason, mend or None) for column, (reason, mend) in json.loads(rows[0]["refusals"] or "{}").items()}
+    return {
+        column: (reason, mend or None) for column, (reason, mend) in json.loads(rows[0]["refusals"] or "{}").items()
+    }
 
 
 def words_without(

@@ -12,6 +12,7 @@ from ..errors import Refusal
 from ..problem import Problem
 from ..result import DesignRow
 from ..terms import columns_of, matrix
+from ..thresholds import limit
 from .density import density_p
 from .local import LocalFit, local_fit
 
@@ -47,7 +48,7 @@ def density_row(test: Callable[[], float | None], cutoff: float) -> DesignRow:
         return DesignRow("rd", "density_p", "overall", None, str(refusal))
     if p is None:
         return DesignRow("rd", "density_p", "overall", None, "the density test gives no p-value on these data")
-    verdict = "jumps at" if p <= 0.05 else "is not seen to jump at"
+    verdict = "jumps at" if p <= limit("density") else "is not seen to jump at"
     return DesignRow("rd", "density_p", "overall", p, f"the density {verdict} the cutoff {cutoff:g}: p = {p:.3g}")
 
 
@@ -59,7 +60,7 @@ def continuity_row(name: str, varies: bool, fitted: Callable[[], LocalFit]) -> D
         fit = fitted()
     except Refusal as refusal:
         return DesignRow("rd", CONTINUITY, name, None, str(refusal))
-    verdict = "jumps at" if fit.robust_p <= 0.05 else "is not seen to jump at"
+    verdict = "jumps at" if fit.robust_p <= limit("covariate_continuity") else "is not seen to jump at"
     told = f"{name} {verdict} the cutoff by {fit.estimate:.4g}: p = {fit.robust_p:.3g}"
     return DesignRow("rd", CONTINUITY, name, fit.robust_p, told)
 

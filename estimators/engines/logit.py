@@ -8,8 +8,8 @@ import numpy as np
 
 from ..errors import Refusal
 from ..moments import Moments, independent
-from ..scan.frame import Frame
 from ..nuisance import separated
+from ..scan.frame import Frame
 from ..scan.logistic import BinaryModel
 from ..scan.stream import Column, Plan
 from .numbers import Layer, form, number, square, standardised, sums, symmetric

@@ -15,7 +15,7 @@ def with_matching(problem: Streamed, told: Refusals | None = None) -> tuple[Sour
 
     Weights are those of `estimators.streamed.psm.matching_weights`, 0 for a unit without a match. Units are joined with
     the tables by their propensity and not by their id: those hold the donors that serve, and DuckDB builds its hash
-    table of them. The rows last as long as ``problem.cache``, which holds the tables. What refuses is noted in ``told``.
+    table of them. The rows last as long as ``problem.cache``, which holds the tables. ``told`` notes what refuses.
 
     Parameters
     ----------

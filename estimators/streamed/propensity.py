@@ -197,7 +197,8 @@ def _judged(problem: Streamed, plan: Plan, whole: bool) -> Judged:
     key = ("rare", plan.names, plan.n_groups)
     if key not in problem.cache:
         problem.cache[key] = _counted(problem, plan)
-    return judge(*problem.cache[key], whole)
+    splits, arms = problem.cache[key]
+    return judge(splits, arms, whole)
 
 
 def _counted(problem: Streamed, plan: Plan) -> tuple[list[Split], np.ndarray]:

@@ -83,9 +83,7 @@ def score_stream(problem: Streamed, matched: bool = True) -> Any:
     return problem.source.connection.sql(f"select {listed} from cqox_score_stream")
 
 
-def _blocks(
-    problem: Streamed, unit: str, matched: bool, told: Refusals
-) -> tuple[Iterator[dict[str, Any]], list[str]]:
+def _blocks(problem: Streamed, unit: str, matched: bool, told: Refusals) -> tuple[Iterator[dict[str, Any]], list[str]]:
     """The streamed columns, block by block, once everything is fitted; and those whose estimator refuses."""
     model, clip = whole_propensity(problem), problem.own("clip")
     found = _crossfitted(problem, told) or read(problem, model, with_outcome=False)

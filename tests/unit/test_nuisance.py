@@ -166,7 +166,9 @@ def test_crossfit_sees_only_the_other_folds():
 def test_one_fold_means_no_crossfitting():
     y, t, x, _ = data()
     one = np.zeros(400, dtype=int)
-    np.testing.assert_array_equal(crossfit_propensity(t, x, NAMES, "logit", one)[0], fit_binary(t, x, NAMES).probability)
+    np.testing.assert_array_equal(
+        crossfit_propensity(t, x, NAMES, "logit", one)[0], fit_binary(t, x, NAMES).probability
+    )
     mu0, mu1 = outcome_regressions(y, t, x, NAMES, None, one)
     for arm, mu in ((0, mu0), (1, mu1)):
         fit = fit_ols(y[t == arm], x[t == arm], NAMES)
