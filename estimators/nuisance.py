@@ -135,8 +135,9 @@ def fit_binary(
     """
     w = np.ones(len(t)) if weights is None else weights
     if not (w[t == 1].sum() > 0 and w[t == 0].sum() > 0):
+        treated, untreated = (int(np.sum(t == arm)) if w[t == arm].sum() > 0 else 0 for arm in (1, 0))
         raise Refusal(
-            f"{int(np.sum(t == 1))} treated and {int(np.sum(t == 0))} untreated units cannot make a propensity model",
+            f"{treated} treated and {untreated} untreated units cannot make a propensity model",
             "Widen the population, or use fewer folds",
         )
     moments = Moments.of(x, names, w)

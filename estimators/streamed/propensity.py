@@ -230,7 +230,8 @@ def check_model_arms(untreated: Moments, treated: Moments) -> None:
     """Refuse rows of which an arm has no weight, as `estimators.nuisance.fit_binary` does."""
     if untreated.total()[0, 0] > 0 and treated.total()[0, 0] > 0:
         return
-    n0, n1 = int(untreated.rows.sum()), int(treated.rows.sum())
+    # Units without a weight are none.
+    n0, n1 = (int(arm.rows.sum()) if arm.total()[0, 0] > 0 else 0 for arm in (untreated, treated))
     reason = f"{n1} treated and {n0} untreated units cannot make a propensity model"
     raise Refusal(reason, "Widen the population, or use fewer folds")
 
