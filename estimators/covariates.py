@@ -82,9 +82,9 @@ def rows_of(
 
 def without(study: Study, kind: str | None, weightings: list[Weighting], why: Refusal) -> list[DesignRow]:
     """A row without a value for each gate, and why there is none."""
-    reason, mend = f"the collinearity cannot be computed: {why.reason}", why.mend or None
-    rows = [DesignRow(None, "vif", str(study.treatment), None, reason, remedy=mend)]
-    told = f"the balance cannot be computed: {why.reason}"
+    # One text, so that a refusal that quotes both tells it once.
+    told, mend = f"balance and collinearity cannot be computed: {why.reason}", why.mend or None
+    rows = [DesignRow(None, "vif", str(study.treatment), None, told, remedy=mend)]
     for estimator, estimand in weightings if kind == "binary" else []:
         rows.append(DesignRow(estimator, "smd", "covariates", None, told, estimand, mend))
     return rows

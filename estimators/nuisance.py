@@ -17,6 +17,8 @@ from .moments import Moments, independent
 from .rare import Judged, Pooled, judge, pooled_fit, splits_in_memory, without
 
 MAX_STEPS = 100
+# Share of a column's own information, given the others, below which it has none.
+FLAT = 1e-13
 
 
 @dataclass(frozen=True)
@@ -170,6 +172,10 @@ def _maximise(t: np.ndarray, z: np.ndarray, w: np.ndarray, link: str, names: tup
         if np.abs(beta).max() > 1e3:
             raise separated(names, beta)
         if np.abs(step).max() < 1e-11 * (1 + np.abs(beta).max()):
+            # No information is left in some direction: the likelihood rises without end there, below its last digit.
+            information = (z * (w * likelihood_slopes(t, z @ beta, link)[1])[:, None]).T @ z
+            if len(independent(information, FLAT)) < len(beta):
+                raise separated(names, beta)
             if float(np.average(np.abs(t - inverse_link(z @ beta, link)), weights=w)) < 1e-6:
                 raise separated(names, beta)
             return beta

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from .errors import Refusal
-from .overlap import in_support, support_bounds
+from .overlap import in_support, share_by_lot, support_bounds
 from .problem import Problem
 from .rare import Pooled
 from .result import table
@@ -97,7 +97,7 @@ def score_table(problem: Problem) -> pa.Table:
         t.tolist(),
         _listed(columns.pop("fold", None), len(ids)),
         _listed(strata["ATE"], len(ids)),
-        in_support(e, support_bounds(problem.study.allocation or float(t.mean()))).tolist(),
+        in_support(e, support_bounds(share_by_lot(problem.study, float(t.mean())))).tolist(),
         strict=True,
     )
     plain = {name: _listed(v, len(ids)) for name, v in columns.items()}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ..overlap import support_bounds
+from ..overlap import share_by_lot, support_bounds
 from ..scan.stream import quoted
 from ..scores import SCORED, schema
 from ..selection_on_observables.ope import check_clip
@@ -50,7 +50,7 @@ def score_frame(problem: Streamed) -> Any:
         **{f"weight_ipw_{each.lower()}": weight(each, rows.e) for each in ("ATE", "ATT", "ATO")},
         "stratum": "cast(null as bigint)",
     }  # fmt: skip
-    low, high = (number(bound) for bound in support_bounds(own.study.allocation or treated_share(own)))
+    low, high = (number(bound) for bound in support_bounds(share_by_lot(own.study, treated_share(own))))
     columns["in_support"] = f"({rows.e} >= {low} and {rows.e} <= {high})"
     texts = {"status": f"'{SCORED}'"} | dict.fromkeys(("status_reason", "remedy", "refusals"), "cast(null as varchar)")
     columns |= texts

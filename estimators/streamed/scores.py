@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..errors import Refusal
-from ..overlap import in_support, support_bounds
+from ..overlap import in_support, share_by_lot, support_bounds
 from ..scan.columns import is_fraction, literal
 from ..scan.doubly_robust import scores
 from ..scan.strata import Strata
@@ -87,7 +87,7 @@ def _blocks(problem: Streamed, unit: str, matched: bool, told: Refusals) -> tupl
     """The streamed columns, block by block, once everything is fitted; and those whose estimator refuses."""
     model, clip = whole_propensity(problem), problem.own("clip")
     found = _crossfitted(problem, told) or read(problem, model, with_outcome=False)
-    bounds = support_bounds(problem.study.allocation or treated_share(problem))
+    bounds = support_bounds(share_by_lot(problem.study, treated_share(problem)))
     by_strata = problem.for_run("stratification", "default")
     told.pool(model.pooled)
     strata = _strata(by_strata, told)

@@ -6,8 +6,12 @@
     {% set limit = cqox.gate_threshold('overlap') %}
     {% set low, high = var('propensity_bounds')[0], var('propensity_bounds')[1] %}
     {% set reason, mend = cqox.words_without(cqox.scores_told(scores)) %}
-    {# the share that lots gave the treatment; where it is not declared, the share of the treated stands for it #}
-    {% set allocation = block.get('allocation') if block.get('allocation') is number else none %}
+    {#
+        The share that lots gave the treatment; where it is not declared, the share of the treated stands for it. Where
+        treatment was chosen the bounds are those of even odds: estimators/overlap.py says why.
+    #}
+    {% set allocation = 0.5 if block.get('design') != 'experiment'
+        else block['allocation'] if block.get('allocation') is number else none %}
     {% set sql %}
         select
             'overlap' as gate,

@@ -2,7 +2,7 @@
     Share of the target population with usable propensities (Crump et al. 2009): inside the bounds for ATE, treated units below
     the upper one for ATT. Gives estimand, value, low, high; NULL without units.
 
-    low and high hold where the odds of treatment are even. Where they are not, the bounds are a factor of 9 (for 0.1 and 0.9)
+    low and high hold where the odds of treatment are even (allocation 0.5). Where they are not, the bounds are a factor of 9 (for 0.1 and 0.9)
     about the odds in the study, if that is wider: estimators/overlap.py has the same, and why.
 #}
 {% macro overlap_share(relation, treatment, propensity, low, high, allocation=none) %}
@@ -42,6 +42,9 @@
 {% macro support_bounds(relation, treatment, low, high, allocation=none) %}
     {% set share = 'max(' ~ allocation ~ ')' if allocation is not none else 'avg(' ~ treatment ~ ')' %}
     {% set odds = {'low': low / (1 - low), 'high': high / (1 - high)} %}
+    {% if allocation == 0.5 %}
+        {{ return('select ' ~ low ~ ' as low, ' ~ high ~ ' as high') }}
+    {% endif %}
     select
         least({{ low }}, share * {{ odds.low }} / (share * {{ odds.low }} + 1 - share)) as low,
         greatest({{ high }}, share * {{ odds.high }} / (share * {{ odds.high }} + 1 - share)) as high

@@ -61,10 +61,11 @@ def test_support_is_a_factor_of_nine_about_the_odds_of_the_treated_or_of_the_all
     assert (e < 0.1).any()
     assert (e > 0.9).any()
     assert ((e > 0.1) & (e < 0.2)).any()
+    np.testing.assert_array_equal(got["in_support"], (e >= 0.1) & (e <= 0.9))  # chosen and not drawn
     for allocation in (None, 0.2, 0.95):
         p = allocation or units["t"].mean()
         low, high = min(0.1, 1 / (1 + 9 * (1 - p) / p)), max(0.9, 1 / (1 + (1 - p) / p / 9))
-        block = {**BLOCK, **({"design": "experiment", "allocation": allocation} if allocation else {})}
+        block = {**BLOCK, "design": "experiment", **({"allocation": allocation} if allocation else {})}
         np.testing.assert_array_equal(scores(units, block)["in_support"], (e >= low) & (e <= high))
 
 
