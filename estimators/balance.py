@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .result import Diagnostic
-
-THRESHOLD = 0.1
+from .thresholds import limit
 
 
 def standardised_differences(x: np.ndarray, t: np.ndarray, w: np.ndarray) -> np.ndarray:
@@ -44,8 +43,9 @@ def standardised_differences(x: np.ndarray, t: np.ndarray, w: np.ndarray) -> np.
 
 
 def balance_diagnostics(metric: str, names: Sequence[str], differences: np.ndarray) -> tuple[Diagnostic, ...]:
-    """One row a covariate column, held against 0.1; a difference that is not finite fails."""
+    """One row a covariate column, held against the gate's threshold; a difference that is not finite fails."""
+    most = limit("balance")
     return tuple(
-        Diagnostic(metric, name, float(value), THRESHOLD, bool(abs(value) < THRESHOLD))
+        Diagnostic(metric, name, float(value), most, bool(abs(value) < most))
         for name, value in zip(names, differences, strict=True)
     )

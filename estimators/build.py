@@ -15,15 +15,17 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from . import clusters, gating, warehouse
+from . import clusters, failures, gating, thresholds, warehouse
 from .assemble import assemble
 from .attrition.told import with_losses
+from .covariates import without
 from .errors import Refusal, StudyError
 from .examine import examined
 from .fingerprint import made_from
 from .imports import load
 from .outcomes import for_outcome
 from .problem import Nuisances, Problem, crossfit_key, nuisance_key
+from .rare import diagnostics as pooled_levels
 from .registry import BY_NAME, ESTIMATORS, NAIVE, Estimator
 from .result import (
     DESIGN_SCHEMA,
@@ -37,7 +39,7 @@ from .result import (
     table,
 )
 from .roles import unused
-from .scores import SCORES_SCHEMA, score_table
+from .scores import WEIGHTS, no_scores, score_table
 from .soundness import sound
 from .study import Study, hash_of_block
 
@@ -58,19 +60,28 @@ def score(name: str, block: Mapping[str, Any] | None, units: Any, session: Any =
     Returns
     -------
     pyarrow.Table, or a DuckDB relation of streamed units; a Spark DataFrame where the session is Spark's
-        Empty where the declaration, the data or the propensity model fails; the gates and the effects give the reason.
+        Where the declaration, the data or the propensity model fails: one row without a unit, whose ``status_reason``
+        and ``remedy`` say why there are none. The gates quote it.
     """
     try:
         problem, _ = assemble(Study.declare(name, block), units, session)
         if problem.kind != "binary":
-            return table([], SCORES_SCHEMA)
+            return no_scores(name, *_no_arms(problem.study))
         if not isinstance(problem, Problem):
             from .streamed.scores import score_stream
 
             return score_stream(problem)
         return score_table(problem)
-    except Exception:  # the estimators run the same fits, and their rows tell what happened
-        return table([], SCORES_SCHEMA)
+    except Exception as bad:  # whatever it is: the gates and the effects quote it
+        status = "refused" if isinstance(bad, (Refusal, StudyError)) else "failed"
+        return no_scores(name, *failures.told(bad, name, "the scores"), status)
+
+
+def _no_arms(study: Study) -> tuple[str, str]:
+    reason = f"treatment '{study.treatment}' is a dose, and propensities are of two arms"
+    if study.treatment is None:
+        reason = "no treatment is declared, and propensities are of two arms"
+    return reason, "Leave the scores out of the study's gates file, or recode the treatment to 0 and 1"
 
 
 @warehouse.handed_back
@@ -95,10 +106,16 @@ def design(name: str, block: Mapping[str, Any] | None, units: Any, session: Any 
         and the reason; the gate on it fails. Empty where the declaration or the data break a contract.
     """
     try:
-        problem, _ = assemble(Study.declare(name, block), units, session, for_design=True)
+        study = Study.declare(name, block)
+        problem, _ = assemble(study, units, session, for_design=True)
+        rows = list(examined(problem, scores))
     except StudyError:
         return table([], DESIGN_SCHEMA)
-    return table(({"study": name, **clean(row)} for row in examined(problem, scores)), DESIGN_SCHEMA)
+    except Exception as crash:  # the gates must still be judged, and tell what happened
+        rows = without(
+            study, "binary", [(None, None), *WEIGHTS], Refusal(*failures.told(crash, name, "the design table"))
+        )
+    return table(({"study": name, **clean(row)} for row in rows), DESIGN_SCHEMA)
 
 
 @warehouse.handed_back
@@ -143,6 +160,15 @@ def estimate(
         return table(_refuse_all(study, bad), EFFECTS_SCHEMA)
     judged = [] if gates is None else warehouse.rows(gates)
     _reuse(problem, scores)
+    with thresholds.judged_by(judged):
+        return _estimated(problem, dropped, units, gates, judged, session)
+
+
+def _estimated(
+    problem: Any, dropped: int, units: Any, gates: Any, judged: list[dict[str, Any]], session: Any
+) -> pa.Table:
+    """The rows of all estimators, whose thresholds are those of the gates."""
+    study = problem.study
     kind = problem.kind
     hashes = {"spec_hash": study.spec_hash(), "code_hash": code_hash(), "data_hash": problem.data_hash()}
     stamp = {**hashes, "engine": warehouse.engine_name(units), "estimated_at": _now()}
@@ -178,7 +204,8 @@ def _reuse(problem: Any, scores: Any) -> None:
     own = problem.for_run("ope", "default")
     got = warehouse.read(scores, names, ["unit_id"], problem.study.name)
     made_from = (problem.study.spec_hash(), problem.data_hash())
-    if set(zip(got["spec_hash"], got["data_hash"], strict=True)) == {made_from} and len(got["fold"]) == own.n:
+    whole = all(np.isfinite(got[name].astype(float)).all() for name in names[4:])  # NULL where cross-fitting refused
+    if set(zip(got["spec_hash"], got["data_hash"], strict=True)) == {made_from} and len(got["fold"]) == own.n and whole:
         shared = Nuisances(got["fold"].astype(np.int64), got["propensity_crossfit"], got["mu0"], got["mu1"])
         own.cache[nuisance_key(own.options)] = shared
         own.cache[crossfit_key(own.options)] = shared.propensity
@@ -217,7 +244,9 @@ def _of_other_outcome(problem: Any, outcome: str, gates: list[Any]) -> dict[str,
     except (Refusal, StudyError) as bad:
         result = _refusal(rule.estimand, "refused", str(bad))
     except Exception as crash:  # the other outcomes' rows must still be written
-        result = _refusal(rule.estimand, "failed", f"{type(crash).__name__}: {crash}")
+        result = _refusal(
+            rule.estimand, "failed", failures.sentence(crash, study.name, f"{rule.primary} of '{outcome}'")
+        )
     estimates, place = _of_term(study, result.estimates)
     row = _row(study, rule.primary, "default", estimates[place], time.perf_counter() - started)
     lost = _with_losses(problem, Result(estimates), outcome)
@@ -233,13 +262,16 @@ def _run(problem: Any, estimator: Estimator, estimand: str, gates: list[Any], is
         _supported(problem, estimator)
         clusters.check(problem)
         result = sound(_function(problem, estimator)(problem, estimand), problem)
+        told = pooled_levels(problem.pooled())
+        result = dataclasses.replace(result, diagnostics=(*result.diagnostics, *told))
         if is_analysed and _is_analysed(problem, estimator):
             result = _with_sensitivity(problem, result)
         return result
     except Refusal as refusal:
         return _refusal(estimand, refusal.status, str(refusal))
     except Exception as crash:  # the other estimators' rows must still be written, and this one tells what happened
-        return _refusal(estimand, "failed", f"{type(crash).__name__}: {crash}")
+        step = f"{estimator.name} ({estimand})"
+        return _refusal(estimand, "failed", failures.sentence(crash, problem.study.name, step))
 
 
 def _function(problem: Any, estimator: Estimator) -> Callable[[Any, str], Result]:

@@ -281,12 +281,12 @@ def _check_treatment(study: Study, levels: tuple[float, ...]) -> None:
     if len(levels) == 1:
         mend = "A study needs treated and untreated units: check the units' filter"
         raise StudyError(study.name, f"treatment '{name}' is constant at {levels[0]:g}", mend)
-    if len(levels) == 2 and set(levels) != {0.0, 1.0}:
-        mend = "Recode it to 0 and 1 in the units"
-        raise StudyError(study.name, f"treatment '{name}' has the values {levels[0]:g} and {levels[1]:g}", mend)
-    # 0, 1 and a few others are arms; other values, or many, are a dose.
+    # 0, 1 and a few others are arms; other values, or many, are a dose: gate_contract.sql has the same words.
     few = 3 <= len(levels) <= ARMS_AT_MOST and {0.0, 1.0} <= set(levels)
-    if few and study.design in ("experiment", "observational"):
+    compared = study.design in ("experiment", "observational")
+    if (len(levels) == 2 and set(levels) != {0.0, 1.0}) or (few and compared):
+        wanted = "0 and 1, or a dose of more than ten values" if compared else "0 and 1, or a dose"
+        mend = "Recode it to 0 and 1 in the units" if len(levels) == 2 else "Keep two arms (0 and 1) in the units"
         listed = ", ".join(f"{v:g}" for v in levels)
-        mend = "Keep two arms (0 and 1) in the units"
-        raise StudyError(study.name, f"treatment '{name}' has a third value: {listed}", mend)
+        reason = f"treatment '{name}' has {len(levels)} values (wanted: {wanted})"
+        raise StudyError(study.name, reason, f"{mend}; it holds {listed}")

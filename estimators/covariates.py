@@ -16,7 +16,7 @@ from .problem import Problem, rows_read
 from .result import DesignRow
 from .scan.covariates import CovariateSums, add_up, blocks_of
 from .scan.stream import NUMBERS, ROWS
-from .scores import WEIGHTS, weight_column
+from .scores import POOLED, WEIGHTS, weight_column, why_without, words_without
 from .study import Study
 from .terms import columns_of, expand, parts_of, unique
 from .warehouse import Columns
@@ -53,9 +53,9 @@ def covariate_design(problem: Problem, scores: Any = None) -> list[DesignRow]:
         return []
     kind, weightings = problem.kind, weightings_of(scores)
     try:
-        return rows_of(study, kind, weightings, _sums(problem, kind, scores, weightings))
+        return rows_of(study, kind, weightings, _sums(problem, kind, scores, weightings), scores)
     except Refusal as refusal:
-        return without(study, kind, weightings, str(refusal))
+        return without(study, kind, weightings, refusal)
 
 
 def weightings_of(scores: Any) -> list[Weighting]:
@@ -64,40 +64,57 @@ def weightings_of(scores: Any) -> list[Weighting]:
     return [(None, None), *(weight for weight in WEIGHTS if weight_column(*weight) in there)]
 
 
-def rows_of(study: Study, kind: str | None, weightings: list[Weighting], sums: CovariateSums) -> list[DesignRow]:
-    """The design rows of one pass, whose j-th weights are those of ``weightings``."""
+def rows_of(
+    study: Study, kind: str | None, weightings: list[Weighting], sums: CovariateSums, scores: Any = None
+) -> list[DesignRow]:
+    """The design rows of one pass, whose j-th weights are those of ``weightings``; the scores tell why some lack."""
     rows: list[DesignRow] = []
     if kind == "binary":
-        for j, weighting in enumerate(weightings):
-            rows += _smd(sums.moments.names[:-1], weighting, sums.differences(j))
+        found = [sums.differences(j) for j in range(len(weightings))]
+        told = why_without(scores)
+        pooled = frozenset(name.removeprefix(POOLED) for name in told if name.startswith(POOLED))
+        for weighting, differences in zip(weightings, found, strict=True):
+            why = words_without(told, *weighting)
+            rows += _smd(sums.moments.names[:-1], weighting, differences, why, pooled)
     factors = variance_inflation(correlations(sums.moments.covariance()))
     return rows + [_vif(name, value) for name, value in zip(sums.moments.names, factors, strict=True)]
 
 
-def without(study: Study, kind: str | None, weightings: list[Weighting], why: str) -> list[DesignRow]:
+def without(study: Study, kind: str | None, weightings: list[Weighting], why: Refusal) -> list[DesignRow]:
     """A row without a value for each gate, and why there is none."""
-    rows = [DesignRow(None, "vif", str(study.treatment), None, f"the collinearity cannot be computed: {why}")]
-    told = f"the balance cannot be computed: {why}"
+    # One text, so that a refusal that quotes both tells it once.
+    told, mend = f"balance and collinearity cannot be computed: {why.reason}", why.mend or None
+    rows = [DesignRow(None, "vif", str(study.treatment), None, told, remedy=mend)]
     for estimator, estimand in weightings if kind == "binary" else []:
-        rows.append(DesignRow(estimator, "smd", "covariates", None, told, estimand))
+        rows.append(DesignRow(estimator, "smd", "covariates", None, told, estimand, mend))
     return rows
 
 
-def _smd(names: Iterable[str], weighting: Weighting, differences: np.ndarray | None) -> list[DesignRow]:
+def _smd(
+    names: Iterable[str],
+    weighting: Weighting,
+    differences: np.ndarray | None,
+    why: tuple[str, str | None] | None,
+    pooled: frozenset[str] = frozenset(),
+) -> list[DesignRow]:
     estimator, estimand = weighting
     rows = []
     for i, name in enumerate(names):
-        value = math.nan if differences is None else float(differences[i])
+        if estimator is not None and name in pooled:  # its weights know that level under another's name
+            continue
+        value, remedy = math.nan if differences is None else float(differences[i]), None
         if math.isfinite(value):
             value += 0.0  # no negative zero
             kind = "raw" if estimator is None else "weighted"
             reason = f"{kind} difference of {name} is {_shown(value, 3)} standard deviations"
+        elif why is not None and (differences is None or math.isnan(value)):
+            reason, remedy = why
         elif differences is None or math.isnan(value):
             reason = f"the difference of {name} could not be computed: no weights, or an arm is empty"
         else:
             reason = f"the difference of {name} could not be computed: it differs between the arms and never inside one"
         found = value if math.isfinite(value) else None
-        rows.append(DesignRow(estimator, "smd", name, found, reason, estimand))
+        rows.append(DesignRow(estimator, "smd", name, found, reason, estimand, remedy))
     return rows
 
 

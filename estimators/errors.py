@@ -21,6 +21,10 @@ class StudyError(ValueError):
         super().__init__(f"study {study}: {problem}. {mend}")
 
 
+class Told(ValueError):
+    """An error in this package's own words, which a user can be shown as they are."""
+
+
 class Refusal(Exception):
     """An estimator declines: its design does not hold on these data. Becomes a row with status 'refused'.
 

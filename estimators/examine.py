@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .errors import Refusal
+from .failures import told
 from .imports import load
 from .problem import Problem
 from .registry import BY_NAME
@@ -42,7 +43,8 @@ def _of_design(problem: Any) -> list[DesignRow]:
         own = problem.for_run(_reader(problem.study.decision.primary), "default")
         return list(getattr(load(f"estimators.{module}"), function)(own))
     except Exception as bad:  # a metric without a row fails its gate; this row tells why there is none
-        return [DesignRow(None, "design", "overall", None, f"the design could not be examined: {_words(bad)}")]
+        reason, mend = told(bad, problem.study.name, "the design's check")
+        return [DesignRow(None, "design", "overall", None, reason, remedy=mend or None)]
 
 
 def _reader(primary: str) -> str:
@@ -58,8 +60,5 @@ def _of_covariates(problem: Any, scores: Any) -> list[DesignRow]:
     except Exception as bad:  # as above
         from .covariates import weightings_of, without
 
-        return without(problem.study, problem.kind, weightings_of(scores), _words(bad))
-
-
-def _words(bad: Exception) -> str:
-    return str(bad) if isinstance(bad, Refusal) else f"{type(bad).__name__}: {bad}"
+        why = Refusal(*told(bad, problem.study.name, "balance and collinearity"))
+        return without(problem.study, problem.kind, weightings_of(scores), why)

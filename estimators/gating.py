@@ -44,7 +44,16 @@ def _forbids(row: Row) -> bool:
 
 def reason(failed: list[Row]) -> str:
     """The reasons of the failed gates in one text, the first three spelled out."""
-    texts = [f"{row['gate']} gate: {row['reason']}" for row in failed]
+    # One cause fails several gates, and is told once.
+    named: dict[str, list[str]] = {}
+    for row in failed:
+        named.setdefault(str(row["reason"]), []).append(str(row["gate"]))
+    texts = [f"{_gates(gates)}: {why}" for why, gates in named.items()]
     more = f" (and {len(texts) - 3} more)" if len(texts) > 3 else ""
     mend = next((str(row["remedy"]) for row in failed if row.get("remedy")), "")
     return "; ".join(texts[:3]) + more + (f". {mend}" if mend else "")
+
+
+def _gates(names: list[str]) -> str:
+    unlike = list(dict.fromkeys(names))
+    return f"{unlike[0]} gate" if len(unlike) == 1 else f"{', '.join(unlike[:-1])} and {unlike[-1]} gates"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,11 +10,13 @@ import numpy as np
 
 from .errors import Refusal
 from .linear import fit_ols
-from .nuisance import fit_binary
+from .nuisance import fit_binary, outside
+from .rare import judge, pooled_fit, splits_in_memory, without
 from .selection_on_observables.learners import FLEXIBLE, ODDS, TUNED, Predict, held_out, needs_folds
 
 if TYPE_CHECKING:
     from .problem import Problem
+    from .terms import Matrix
 
 # Cross-validation and early stopping inside the training rows need some.
 LEAST_ROWS = 20
@@ -101,16 +104,37 @@ def _out_of_fold(problem: Problem, target: Target, terms: tuple[str, ...], learn
     y, usable = problem.columns[target.column], target.rows(problem)
     if learner != "linear" and folds.max() == 0:
         raise needs_folds(learner)
-    out = np.empty(problem.n)
     # One thread: the sums of several end in other last digits.
     with threadpool_limits(1):
+        if learner == "linear":
+            return _linear_out_of_fold(problem, target, x, folds)
+        out = np.empty(problem.n)
         for k, held in held_out(folds):
             train = usable & (~held if folds.max() > 0 else True)
-            if learner == "linear":
-                fit = _linear(target, x.values[train], y[train], problem.w[train], x.names)
-            else:
-                fit = _flexible(target, learner, k, x.values[train], y[train], problem.w[train], problem.study.seed)
+            fit = _flexible(target, learner, k, x.values[train], y[train], problem.w[train], problem.study.seed)
             out[held] = fit(x.values[held])
+    return out
+
+
+def _linear_out_of_fold(problem: Problem, target: Target, x: Matrix, folds: np.ndarray) -> np.ndarray:
+    """By least squares, or by logits that pool levels too rare for them (`estimators.rare`)."""
+    y, usable, several = problem.columns[target.column], target.rows(problem), folds.max() > 0
+
+    def fitted(left_out: frozenset[str]) -> np.ndarray:
+        (values, names), out = without(x.values, x.names, left_out), np.empty(problem.n)
+        for k, held in held_out(folds):
+            train = usable & (~held if several else True)
+            with outside(k) if several else nullcontext():
+                fit = _linear(target, values[train], y[train], problem.w[train], names)
+            out[held] = fit(values[held])
+        return out
+
+    if not target.is_chance:
+        return fitted(frozenset())
+    out, _ = pooled_fit(
+        fitted,
+        lambda: judge(*splits_in_memory(x.names, x.values, y, folds, usable), whole=not several),
+    )
     return out
 
 

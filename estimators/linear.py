@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .errors import Told
 from .few_clusters import Error, Satterthwaite, chunk_of, effective_number, is_many, of_rows, of_units
 from .inference import cluster_sums
 from .leverage import POWERS, inflation
@@ -139,7 +140,7 @@ def fit_ols(y: np.ndarray, x: np.ndarray, names: Sequence[str], weights: np.ndar
     moments = Moments.of(np.column_stack([x, y]), [*names, "(y)"], w)
     kept = independent(moments._centred()[:-1, :-1])
     if len(y) <= len(kept) + 1:
-        raise ValueError(f"{len(y)} rows cannot carry {len(kept) + 1} coefficients")
+        raise Told(f"{len(y)} rows cannot carry {len(kept) + 1} coefficients")
     basis = Basis.of(x[:, kept], moments.shift[kept], moments.scale[kept])
     z = basis.z
     inverse = np.linalg.inv((z * w[:, None]).T @ z)

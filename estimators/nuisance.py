@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +14,11 @@ from .errors import Refusal
 from .laws import normal_density, normal_quantile
 from .linear import Basis, fit_ols
 from .moments import Moments, independent
+from .rare import Judged, Pooled, judge, pooled_fit, splits_in_memory, without
 
 MAX_STEPS = 100
+# Share of a column's own information, given the others, below which it has none.
+FLAT = 1e-13
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,9 @@ class BinaryFit:
         Linear index and probability.
     link : str
     dropped : tuple of str
+        Columns that others explain, or whose level is pooled.
+    pooled : tuple of Pooled
+        Rare levels that the model pools (`estimators.rare`).
     """
 
     names: tuple[str, ...]
@@ -43,6 +52,7 @@ class BinaryFit:
     probability: np.ndarray
     link: str
     dropped: tuple[str, ...]
+    pooled: tuple[Pooled, ...] = ()
 
     @property
     def design(self) -> np.ndarray:
@@ -127,14 +137,15 @@ def fit_binary(
     """
     w = np.ones(len(t)) if weights is None else weights
     if not (w[t == 1].sum() > 0 and w[t == 0].sum() > 0):
+        treated, untreated = (int(np.sum(t == arm)) if w[t == arm].sum() > 0 else 0 for arm in (1, 0))
         raise Refusal(
-            f"{int(np.sum(t == 1))} treated and {int(np.sum(t == 0))} untreated units cannot make a propensity model",
+            f"{treated} treated and {untreated} untreated units cannot make a propensity model",
             "Widen the population, or use fewer folds",
         )
     moments = Moments.of(x, names, w)
     kept = independent(moments._centred())
     basis = Basis.of(x[:, kept], moments.shift[kept], moments.scale[kept])
-    beta = _maximise(t, basis.z, w, link)
+    beta = _maximise(t, basis.z, w, link, tuple(names[i] for i in kept))
     eta = basis.z @ beta
     return BinaryFit(
         ("(intercept)", *(names[i] for i in kept)), basis.back @ beta, float(beta[0]), basis, eta,
@@ -142,7 +153,7 @@ def fit_binary(
     )  # fmt: skip
 
 
-def _maximise(t: np.ndarray, z: np.ndarray, w: np.ndarray, link: str) -> np.ndarray:
+def _maximise(t: np.ndarray, z: np.ndarray, w: np.ndarray, link: str, names: tuple[str, ...]) -> np.ndarray:
     beta = np.zeros(z.shape[1])
     start = float(np.clip(np.average(t, weights=w), 1e-6, 1 - 1e-6))
     beta[0] = normal_quantile(start) if link == "probit" else np.log(start / (1 - start))
@@ -152,26 +163,66 @@ def _maximise(t: np.ndarray, z: np.ndarray, w: np.ndarray, link: str) -> np.ndar
         try:
             step = np.linalg.solve((z * (w * curvature)[:, None]).T @ z, z.T @ (w * slope))
         except np.linalg.LinAlgError:
-            raise _separated() from None
+            raise separated(names, beta) from None
         reached = _log_likelihood(t, z @ (beta + step), w, link)
         while not reached >= best - 1e-12 * abs(best) and np.abs(step).max() > 1e-14:
             step = step / 2
             reached = _log_likelihood(t, z @ (beta + step), w, link)
         beta, best = beta + step, reached
         if np.abs(beta).max() > 1e3:
-            raise _separated()
+            raise separated(names, beta)
         if np.abs(step).max() < 1e-11 * (1 + np.abs(beta).max()):
+            # No information is left in some direction: the likelihood rises without end there, below its last digit.
+            information = (z * (w * likelihood_slopes(t, z @ beta, link)[1])[:, None]).T @ z
+            if len(independent(information, FLAT)) < len(beta):
+                raise separated(names, beta)
             if float(np.average(np.abs(t - inverse_link(z @ beta, link)), weights=w)) < 1e-6:
-                raise _separated()
+                raise separated(names, beta)
             return beta
-    raise _separated()
+    raise separated(names, beta)
 
 
-def _separated() -> Refusal:
+def separated(names: Sequence[str] = (), beta: np.ndarray | None = None, fold: int | None = None) -> Refusal:
+    """Of a fit that does not converge; names the standardised columns whose coefficients ran furthest.
+
+    Parameters
+    ----------
+    names : sequence of k str
+    beta : ndarray of shape (k + 1,), optional
+        The coefficients reached, the constant's first.
+    fold : int, optional
+        Outside of which it was.
+    """
+    size = np.zeros(len(names)) if beta is None else np.abs(np.asarray(beta, dtype=float)[1:])
+    size = np.where(np.isfinite(size), size, np.inf)
+    order = np.argsort(-size, kind="stable")[:3]
+    furthest = [names[i] for i in order if size[i] > 0 and size[i] >= size[order[0]] / 2]
+    where = "" if fold is None else f"outside fold {fold}, "
+    listed = f" ({', '.join(furthest)} most)" if furthest else ""
     return Refusal(
-        "the covariates predict the treatment perfectly, for some units at least, so no propensity model converges",
+        f"{where}the covariates predict the treatment perfectly{listed}, for some units at least, so no propensity "
+        "model converges",
         "Drop the covariate that defines the treatment, or narrow the population to where both arms occur",
     )
+
+
+def fit_pooling(
+    t: np.ndarray, x: np.ndarray, names: tuple[str, ...], link: str = "logit", weights: np.ndarray | None = None
+) -> BinaryFit:
+    """`fit_binary` of all rows, with levels too rare for it pooled: see `estimators.rare`."""
+    used = np.ones(len(t), dtype=bool) if weights is None else weights > 0
+
+    def fitted(left_out: frozenset[str]) -> BinaryFit:
+        own, columns = without(x, names, left_out)
+        fit = fit_binary(t, own, columns, link, weights)
+        return dataclasses.replace(fit, dropped=(*fit.dropped, *sorted(left_out)))
+
+    def judged() -> Judged:
+        one_fold = np.zeros(len(t), dtype=np.int64)
+        return judge(*splits_in_memory(names, x, t, one_fold, used), whole=True)
+
+    fit, pooled = pooled_fit(fitted, judged)
+    return dataclasses.replace(fit, pooled=pooled)
 
 
 def _log_likelihood(t: np.ndarray, eta: np.ndarray, w: np.ndarray, link: str) -> float:
@@ -187,18 +238,40 @@ def crossfit_propensity(
     link: str,
     folds: np.ndarray,
     weights: np.ndarray | None = None,
-) -> np.ndarray:
-    """Propensity of each unit from a model that has not seen its fold; one fold means no cross-fitting."""
+) -> tuple[np.ndarray, tuple[Pooled, ...]]:
+    """Propensity of each unit from a model that has not seen its fold, and the rare levels that these models pool.
+
+    One fold means no cross-fitting. All folds pool the same levels: see `estimators.rare`.
+    """
     n_folds = int(folds.max()) + 1
     if n_folds == 1:
-        return fit_binary(t, x, names, link, weights).probability
-    out = np.empty(len(t))
-    for k in range(n_folds):
-        held = folds == k
-        fit = fit_binary(t[~held], x[~held], names, link, None if weights is None else weights[~held])
-        kept = [names.index(name) for name in fit.names[1:]]
-        out[held] = fit.predict(np.column_stack([np.ones(held.sum()), x[held][:, kept]]))
-    return out
+        whole = fit_pooling(t, x, names, link, weights)
+        return whole.probability, whole.pooled
+    used = np.ones(len(t), dtype=bool) if weights is None else weights > 0
+
+    def fitted(left_out: frozenset[str]) -> np.ndarray:
+        own, columns = without(x, names, left_out)
+        out = np.empty(len(t))
+        for k in range(n_folds):
+            held = folds == k
+            if held.any():
+                w = None if weights is None else weights[~held]
+                with outside(k):
+                    fit = fit_binary(t[~held], own[~held], columns, link, w)
+                kept = [columns.index(name) for name in fit.names[1:]]
+                out[held] = fit.predict(np.column_stack([np.ones(held.sum()), own[held][:, kept]]))
+        return out
+
+    return pooled_fit(fitted, lambda: judge(*splits_in_memory(names, x, t, folds, used), whole=False))
+
+
+@contextmanager
+def outside(fold: int) -> Iterator[None]:
+    """A refusal inside says outside which fold it was."""
+    try:
+        yield
+    except Refusal as bad:
+        raise Refusal(f"outside fold {fold}, {bad.reason}", bad.mend, bad.status) from None
 
 
 def outcome_regressions(

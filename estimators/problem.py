@@ -14,7 +14,8 @@ from .contracts import treatment_kind
 from .errors import Refusal
 from .folds import LONGEST, md5_folds
 from .learned import learned_nuisances, learned_propensity
-from .nuisance import BinaryFit, crossfit_propensity, fit_binary, outcome_regressions
+from .nuisance import BinaryFit, crossfit_propensity, fit_pooling, outcome_regressions
+from .rare import CROSSFITTED, OF_ALL_ROWS, Pooled
 from .registry import BY_NAME
 from .study import Options, Study
 from .terms import Matrix, matrix
@@ -197,8 +198,15 @@ class Problem:
         key = ("propensity", self.options.propensity)
         if key not in self.cache:
             x = self.matrix(self.options.propensity.covariates)
-            self.cache[key] = fit_binary(self.t, x.values, x.names, self.options.propensity.link, self.weights)
+            self.cache[key] = fit_pooling(self.t, x.values, x.names, self.options.propensity.link, self.weights)
         return self.cache[key]
+
+    def pooled(self) -> tuple[Pooled, ...]:
+        """The rare levels that the propensity models of this run have pooled; none before they are fitted."""
+        whole = self.cache.get(("propensity", self.options.propensity)) if self.estimator in OF_ALL_ROWS else None
+        if whole is not None:
+            return whole.pooled
+        return self.cache.get(("pooled", crossfit_key(self.options)), ()) if self.estimator in CROSSFITTED else ()
 
     def folds(self, repeat: int = 0) -> np.ndarray:
         """The fold of each unit (of each cluster, where one is declared): shape (n,); split ``repeat`` has its own.
@@ -246,7 +254,12 @@ class Problem:
         if key not in self.cache:
             fold, x = self.folds(repeat), self.matrix(self.options.propensity.covariates)
             link = self.options.propensity.link
-            self.cache[key] = crossfit_propensity(self.t, x.values, x.names, link, fold, self.weights)
+            try:
+                e, pooled = crossfit_propensity(self.t, x.values, x.names, link, fold, self.weights)
+            except Refusal:
+                self.propensity()  # where that of all rows refuses too, its reason is the plainer one
+                raise
+            self.cache[key], self.cache[("pooled", key)] = e, pooled
         return self.cache[key]
 
     def nuisances(self, repeat: int = 0) -> Nuisances:

@@ -79,6 +79,8 @@ class DesignRow:
         One sentence that gives the figure's meaning, or why there is none.
     estimand : str or None
         Where the diagnostic is that of an estimator's weights for one estimand; None where it holds for all.
+    remedy : str or None
+        Where the value could not be computed: what would mend that.
     """
 
     estimator: str | None
@@ -87,6 +89,7 @@ class DesignRow:
     value: float | None
     reason: str
     estimand: str | None = None
+    remedy: str | None = None
 
 
 @dataclass(frozen=True)
@@ -163,7 +166,7 @@ EFFECTS_SCHEMA = pa.schema(
 DESIGN_SCHEMA = pa.schema(
     [
         ("study", _TEXT), ("estimator", _TEXT), ("estimand", _TEXT), ("metric", _TEXT), ("subject", _TEXT),
-        ("value", _REAL), ("reason", _TEXT),
+        ("value", _REAL), ("reason", _TEXT), ("remedy", _TEXT),
     ]
 )  # fmt: skip
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .bounds import LARGEST, SMALLEST
+from .errors import Told
 from .problem import Problem
 from .result import Estimate, Result, number
 
@@ -30,7 +31,7 @@ def sound(result: Result, problem: Any) -> Result:
     row is ``not_identified`` (`judged`).
     """
     if not result.estimates:
-        raise ValueError("the estimator gave no row")
+        raise Told("the estimator gave no row")
     return Result(
         tuple(judged(one, problem) for one in result.estimates),
         tuple(bounded(one) for one in result.diagnostics),

@@ -16,6 +16,7 @@ from typing import TypeVar
 import numpy as np
 
 from .bounds import LARGEST, SMALLEST
+from .errors import Told
 
 Columns = Mapping[str, np.ndarray]
 
@@ -70,7 +71,7 @@ def parts_of(term: str) -> tuple[Part, ...]:
     """
     parts = [part.strip() for part in _BETWEEN.split(term)]
     if not all(parts):
-        raise ValueError(f"'{term}' is not a term; write name, name^2, C(name), log(name) or a:b")
+        raise Told(f"'{term}' is not a term; write name, name^2, C(name), log(name) or a:b")
     return tuple(_part(text) for text in parts)
 
 
@@ -136,7 +137,7 @@ def _numbers(part: Part, columns: Columns) -> Matrix:
     if part.kind == "category":
         return _indicators(part.column, values)
     if values.dtype == object:
-        raise ValueError(f"column '{part.column}' holds text; declare it as C({part.column})")
+        raise Told(f"column '{part.column}' holds text; declare it as C({part.column})")
     with np.errstate(all="ignore"):
         if part.kind == "power":
             values = values**part.power
@@ -152,7 +153,7 @@ def _check_size(name: str, values: np.ndarray) -> None:
     size = np.abs(values)
     problem = out_of_bounds(name, int(np.isinf(size).sum()), int((size > LARGEST).sum()), float(size.max(initial=0.0)))
     if problem is not None:
-        raise ValueError(problem)
+        raise Told(problem)
 
 
 def out_of_bounds(name: str, infinite: int, large: int, largest: float | None) -> str | None:

@@ -144,4 +144,4 @@ def _treated(study: Study, rows: Columns, last: float) -> np.ndarray:
         assert study.treatment is not None
         return (np.nan_to_num(rows[study.treatment]) > 0).astype(float)
     cohort = rows[study.cohort]
-    return (~np.isnan(cohort) & (cohort != 0) & (cohort <= last)).astype(float)
+    return (~np.isnan(cohort) & (cohort <= last)).astype(float)

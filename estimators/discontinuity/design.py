@@ -14,6 +14,7 @@ from ..problem import Problem
 from ..result import DesignRow
 from ..study import Study
 from ..terms import columns_of, matrix
+from ..thresholds import limit
 from .density import density_p
 from .local import LocalFit, local_fit
 from .rd import rule_of
@@ -90,7 +91,7 @@ def density_row(test: Callable[[], float | None], cutoff: float, turned: bool) -
         return DesignRow("rd", "density_p", "overall", None, str(refusal))
     if p is None:
         return DesignRow("rd", "density_p", "overall", None, "the density test gives no p-value on these data")
-    verdict = "jumps at" if p <= 0.05 else "is not seen to jump at"
+    verdict = "jumps at" if p <= limit("density") else "is not seen to jump at"
     return DesignRow("rd", "density_p", "overall", p, f"the density {verdict} the cutoff {cutoff:g}: p = {p:.3g}")
 
 
@@ -103,7 +104,7 @@ def continuity_row(name: str, varies: bool, fitted: Callable[[], LocalFit], cuto
             fit = fitted()
     except Refusal as refusal:
         return DesignRow("rd", CONTINUITY, name, None, str(refusal))
-    verdict = "jumps at" if fit.robust_p <= 0.05 else "is not seen to jump at"
+    verdict = "jumps at" if fit.robust_p <= limit("covariate_continuity") else "is not seen to jump at"
     told = f"{name} {verdict} the cutoff by {-fit.estimate if turned else fit.estimate:.4g}: p = {fit.robust_p:.3g}"
     return DesignRow("rd", CONTINUITY, name, fit.robust_p, told)
 

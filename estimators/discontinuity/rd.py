@@ -10,6 +10,7 @@ import numpy as np
 
 from ..problem import Problem
 from ..result import CurvePoint, Diagnostic, Estimate, Result
+from ..thresholds import limit
 from .checks import Jump, Other, Placebo, other_bandwidths, placebo_cutoffs
 from .curves import rd_bins, rd_fit, running_density
 from .curves import sides as sides_of
@@ -17,8 +18,6 @@ from .local import FEWEST, LocalFit, local_fit
 from .parametric import ParametricFit, Shape, parametric_fit, parametric_lines
 from .rule import Ruling, holds, ruling, seen, told
 from .turned import mirrored, turned_back, words_turned_back
-
-WEAK = 10.0
 
 
 @dataclass(frozen=True)
@@ -255,5 +254,5 @@ def first_stage(jump: float | None, strength: float | None) -> tuple[Diagnostic,
         return ()
     return (
         Diagnostic("first_stage", "treatment", jump),
-        Diagnostic("first_stage_f", "treatment", strength, WEAK, strength >= WEAK),
+        Diagnostic("first_stage_f", "treatment", strength, limit("first_stage"), strength >= limit("first_stage")),
     )

@@ -8,8 +8,9 @@ import numpy as np
 
 from ..errors import Refusal
 from ..moments import Moments, independent
+from ..nuisance import separated
 from ..scan.frame import Frame
-from ..scan.logistic import BinaryModel, separated
+from ..scan.logistic import BinaryModel
 from ..scan.stream import Column, Plan
 from .numbers import Layer, form, number, square, standardised, sums, symmetric
 from .source import EngineSource
@@ -77,6 +78,11 @@ class _Run:
     frame: Frame
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Of the columns, the treatment's left out."""
+        return self.plan.names[:-1]
+
+    @property
     def k(self) -> int:
         """Coefficients."""
         return len(self.plan.columns)
@@ -113,13 +119,13 @@ def _newton(run: _Run, begin: float) -> tuple[np.ndarray, np.ndarray, np.ndarray
         beta, size = beta + step, float(np.abs(step).max())
         weight = float(information[:, 0, 0].sum())
         if not np.abs(beta).max() < 1e3 or not weight > 0 or (steps > 12 and size > 0.3):
-            raise separated()
+            raise separated(run.names, beta)
         # What a Newton step leaves is c · size², with c from the last two steps.
         rate = max(1.0, size / before**2) if np.isfinite(before) and before > 0 else 1e3
         if size**2 * rate < TOLERANCE:
             return beta, score, information, steps
         before = size
-    raise separated()
+    raise separated(run.names, beta)
 
 
 def _sums(run: _Run, beta: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
@@ -157,14 +163,20 @@ def _outside(run: _Run, beta: np.ndarray, score: np.ndarray, information: np.nda
         step = np.array([_solve(rest[j], scores[j]) for j in range(folds)])
         models, size = models + step, np.abs(step).max(axis=1)
         if not np.abs(models).max() < 1e3:
-            raise separated()
+            raise _separated_outside(run, models, beta)
         # The information is not that of the point reached, so each step takes away a share of the error only.
         rate = np.minimum(size / np.maximum(before, 1e-300), 0.9)
         # Ten times as much is allowed, which the rounding of sums does not reach.
         if (size * np.minimum(rate / (1 - rate), 1.0) < 10 * TOLERANCE).all():
             return models, steps
         before = size
-    raise separated()
+    raise _separated_outside(run, models, beta)
+
+
+def _separated_outside(run: _Run, models: np.ndarray, whole: np.ndarray) -> Refusal:
+    """Of the fold whose model ran furthest from that of all rows."""
+    fold = int(np.argmax(np.abs(np.nan_to_num(models - whole, nan=np.inf)).max(axis=1)))
+    return separated(run.names, models[fold], fold)
 
 
 def _solve(information: np.ndarray, score: np.ndarray) -> np.ndarray:

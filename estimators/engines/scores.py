@@ -6,10 +6,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from ..overlap import share_by_lot, support_bounds
 from ..scan.stream import quoted
-from ..scores import schema
+from ..scores import SCORED, schema
 from ..selection_on_observables.ope import check_clip
-from ..streamed.forms import read
+from ..streamed.forms import read, treated_share
 from ..streamed.problem import Streamed
 from ..streamed.propensity import fit_propensity
 from .numbers import number
@@ -48,8 +49,11 @@ def score_frame(problem: Streamed) -> Any:
         "dr_score_att": f"{att} * {number(found.frame.scale[-1] / found.share)}",
         **{f"weight_ipw_{each.lower()}": weight(each, rows.e) for each in ("ATE", "ATT", "ATO")},
         "stratum": "cast(null as bigint)",
-        "in_support": f"({rows.e} >= {number(0.1)} and {rows.e} <= {number(0.9)})",
     }  # fmt: skip
+    low, high = (number(bound) for bound in support_bounds(share_by_lot(own.study, treated_share(own))))
+    columns["in_support"] = f"({rows.e} >= {low} and {rows.e} <= {high})"
+    texts = {"status": f"'{SCORED}'"} | dict.fromkeys(("status_reason", "remedy", "refusals"), "cast(null as varchar)")
+    columns |= texts
     missing = f"nullif({rows.e}, {rows.e})"  # NULL, of a number's type on every engine
     names = schema(pa.string()).names
     listed = ", ".join(f"{columns.get(name, missing)} as {name}" for name in names)

@@ -148,7 +148,7 @@ def training_scores(m: Material, train: np.ndarray) -> np.ndarray:
     w = None if p.weights is None else p.weights[train]
     inner = np.unique(p.folds()[train], return_inverse=True)[1]
     xp, xo = p.matrix(options.propensity.covariates), p.matrix(options.outcome.covariates)
-    e = crossfit_propensity(t, xp.values[train], xp.names, options.propensity.link, inner, w)
+    e, _ = crossfit_propensity(t, xp.values[train], xp.names, options.propensity.link, inner, w)
     mu0, mu1 = outcome_regressions(y, t, xo.values[train], xo.names, p.products(), inner, w)
     e = np.clip(e, m.clip, 1 - m.clip)
     psi = mu1 - mu0 + np.where(t == 1, (y - mu1) / e, -(y - mu0) / (1 - e))

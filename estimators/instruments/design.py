@@ -5,9 +5,10 @@ from __future__ import annotations
 from ..errors import Refusal
 from ..problem import Problem
 from ..result import DesignRow, number
+from ..thresholds import limit
 from .partialled import partialled
 from .system import System
-from .weak import WEAK, strength
+from .weak import strength
 
 
 def instrument_design(problem: Problem) -> list[DesignRow]:
@@ -30,10 +31,15 @@ def design_rows(p: System | Refusal, name: str) -> list[DesignRow]:
         return [DesignRow("iv", metric, name, None, str(p)) for metric in ("first_stage_f", "effective_f")]
     f = strength(p)
     kind = "classical F" if p.variance == "classical" else "effective F"
-    moved = "enough for normal intervals" if f.decisive >= WEAK else "weak: only the Anderson-Rubin set is reported"
+    bar = limit("first_stage")
+    moved = "enough for normal intervals" if f.decisive >= bar else "weak: only the Anderson-Rubin set is reported"
     return [
         DesignRow(
-            "iv", "first_stage_f", name, number(f.decisive), f"{kind} {f.decisive:.3g} against {WEAK:g}: {moved}"
+            "iv",
+            "first_stage_f",
+            name,
+            number(f.decisive),
+            f"{kind} {f.decisive:.3g} against {bar:g}: {moved}",
         ),
         DesignRow("iv", "effective_f", name, number(f.effective), f"effective F of {p.q} instrument(s) on {name}"),
     ]

@@ -16,7 +16,7 @@ from ..repeated import over_splits
 from ..result import Diagnostic, Estimate, Result, number
 from ..sample import check_arms, counts
 from ..selection_on_observables.ope import check_clip
-from .weak import WEAK
+from ..thresholds import limit
 
 LEAST = 2
 
@@ -121,7 +121,8 @@ def iivm(problem: Problem, estimand: str) -> Result:
     variance = "cluster" if problem.cluster is not None else "influence_function"
     fields = counts(problem)
     effect, std_error = float(splits.estimate[0]), float(splits.std_error[0])
-    if first.strength >= WEAK:
+    bar = limit("first_stage")
+    if first.strength >= bar:
         row = made(estimand, effect, std_error, problem.reference_df(), variance_estimator=variance, **fields)
     else:
         low, high = first.region()
@@ -130,7 +131,7 @@ def iivm(problem: Problem, estimand: str) -> Result:
             reading = "the Anderson-Rubin set is unbounded, so there is no interval"
         row = Estimate(
             estimand, estimate=number(effect), conf_low=low, conf_high=high, variance_estimator="anderson_rubin",
-            status_reason=f"weak instrument: first-stage F {first.strength:.3g} is below {WEAK:g}; {reading}", **fields,
+            status_reason=f"weak instrument: first-stage F {first.strength:.3g} is below {bar:g}; {reading}", **fields,
         )  # fmt: skip
     return Result((row,), (*_diagnostics(problem, name, first, found), *splits.diagnostics()))
 
@@ -216,9 +217,10 @@ def _of_split(problem: Problem, name: str, repeat: int) -> tuple[np.ndarray, np.
 def _diagnostics(problem: Problem, name: str, first: Ratio, found: Scores) -> tuple[Diagnostic, ...]:
     z = problem.columns[name]
     low, high = first.region()
+    bar = limit("first_stage")
     omega = np.where(z == 1, 1 / found.held, 1 / (1 - found.held)) * problem.w
     return (
-        Diagnostic("first_stage_f", name, number(first.strength), WEAK, first.strength >= WEAK),
+        Diagnostic("first_stage_f", name, number(first.strength), bar, first.strength >= bar),
         Diagnostic("compliers", "overall", first.treatment),
         Diagnostic("ar_low", name, low),
         Diagnostic("ar_high", name, high),

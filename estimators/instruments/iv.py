@@ -11,10 +11,11 @@ from ..errors import Refusal
 from ..estimates import made
 from ..problem import Problem
 from ..result import Diagnostic, Estimate, Result, number
+from ..thresholds import limit
 from .kclass import Fit, gmm, hansen_j, liml, two_stage, wu_hausman
 from .partialled import partialled
 from .system import System
-from .weak import WEAK, Region, Strength, anderson_rubin, strength
+from .weak import Region, Strength, anderson_rubin, strength
 
 SOLVERS = {"2sls": two_stage, "liml": liml, "gmm": gmm}
 NAMES = {"classical": "classical", "robust": "HC1", "CR1": "CR1", "CR2": "CR1"}
@@ -81,7 +82,7 @@ def result(p: System, run: Run) -> Result:
     """Row and diagnostics of one system; see `iv`."""
     fit = SOLVERS[run.method](p)
     strong, region = strength(p), anderson_rubin(p)
-    row = _strong_row(p, run, fit) if strong.decisive >= WEAK else None
+    row = _strong_row(p, run, fit) if strong.decisive >= limit("first_stage") else None
     row = row or _weak_row(p, run, fit, strong, region)
     return Result((row,), _diagnostics(p, run.treatment, strong, region))
 
@@ -107,16 +108,28 @@ def _weak_row(p: System, run: Run, fit: Fit, strong: Strength, region: Region) -
     return Estimate(
         run.estimand, contrast="per unit", estimate=number(fit.coef), conf_low=region.low, conf_high=region.high,
         variance_estimator="anderson_rubin", **_counts(p, run),
-        status_reason=f"weak instruments: first-stage F {strong.decisive:.3g} is below {WEAK:g}; "
+        status_reason=f"weak instruments: first-stage F {strong.decisive:.3g} is below {limit('first_stage'):g}; "
         f"{readings[region.shape]}",
     )  # fmt: skip
 
 
 def _diagnostics(p: System, name: str, strong: Strength, region: Region) -> tuple[Diagnostic, ...]:
     rows = [
-        Diagnostic("first_stage_f", name, number(strong.classical), WEAK, strong.classical >= WEAK),
+        Diagnostic(
+            "first_stage_f",
+            name,
+            number(strong.classical),
+            limit("first_stage"),
+            strong.classical >= limit("first_stage"),
+        ),
         Diagnostic("first_stage_f_robust", name, number(strong.robust)),
-        Diagnostic("effective_f", name, number(strong.effective), WEAK, strong.effective >= WEAK),
+        Diagnostic(
+            "effective_f",
+            name,
+            number(strong.effective),
+            limit("first_stage"),
+            strong.effective >= limit("first_stage"),
+        ),
         Diagnostic("ar_low", name, region.low),
         Diagnostic("ar_high", name, region.high),
         Diagnostic("ar_shape", name, float(region.shape)),

@@ -11,8 +11,6 @@ from scipy import linalg
 from ..laws import f_quantile
 from .system import System
 
-WEAK = 10.0
-
 
 @dataclass(frozen=True)
 class Strength:

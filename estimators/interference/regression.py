@@ -28,7 +28,7 @@ class Coefficient:
     estimate: float
     std_error: float
     variance: str
-    df: float
+    df: float | None
     clusters: int | None
 
 

@@ -9,10 +9,10 @@ import numpy as np
 from ..errors import Refusal
 from ..linear import fit_ols
 from ..result import Diagnostic
+from ..thresholds import limit
 
 NORMAL, LOG_NORMAL = "normal", "log_normal"
 BLOCKS = 5
-THRESHOLD = 0.1
 
 
 @dataclass(frozen=True)
@@ -179,8 +179,8 @@ def tercile_balance(
         for name, raw, adjusted in zip(names, before, after, strict=True):
             subject = f"{name}, tercile {j + 1}"
             rows.append(Diagnostic("dose_smd", subject, float(raw)))
-            passes = bool(abs(adjusted) < THRESHOLD)
-            rows.append(Diagnostic("dose_smd_adjusted", subject, float(adjusted), THRESHOLD, passes))
+            passes = bool(abs(adjusted) < limit("balance"))
+            rows.append(Diagnostic("dose_smd_adjusted", subject, float(adjusted), limit("balance"), passes))
     return tuple(rows)
 
 

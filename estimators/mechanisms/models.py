@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import Refusal
+from ..errors import Refusal, Told
 from ..inference import covariance
 from ..leverage import inflation
 from ..linear import LinearFit, fit_ols, leverage
@@ -239,9 +239,7 @@ def _likelihood(y: np.ndarray, x: np.ndarray, names: tuple[str, ...], link: str,
     try:
         fit = fit_binary(y, x, names, link, w)
     except Refusal:
-        raise ValueError(
-            f"the {link} does not converge, because its columns separate the zeros from the ones"
-        ) from None
+        raise Told(f"the {link} does not converge, because its columns separate the zeros from the ones") from None
     place = [0, *(1 + names.index(name) for name in fit.names[1:])]
     theta, psi = np.zeros(x.shape[1] + 1), np.zeros((len(y), x.shape[1] + 1))
     theta[place], psi[:, place] = fit.coef, fit.influence(y, w)

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..balance import THRESHOLD
 from ..errors import Refusal
 from ..estimates import made
 from ..problem import Problem
 from ..result import CurvePoint, Diagnostic, Estimate, Result
 from ..sample import check_sample
+from ..thresholds import limit
+from .cohorts import FEWEST_TREATED
 from .frame import by_unit
 from .lag_balance import Balance, lag_balance
 from .matched_sets import Found, MatchedSet, Wide, find_sets, read_wide
 from .refinement import Refinement, refine
-from .sample import FEWEST_TREATED
 
 
 @dataclass(frozen=True)
@@ -207,9 +207,9 @@ def _diagnostics(found: Found, sets: tuple[MatchedSet, ...], balance: tuple[Bala
     ]  # fmt: skip
     for one in balance:
         subject = f"{one.name}:lag={one.back}"
-        rows.append(Diagnostic("lag_smd_unmatched", subject, one.before, THRESHOLD))
-        passing = None if one.after is None else bool(abs(one.after) < THRESHOLD)
-        rows.append(Diagnostic("lag_smd", subject, one.after, THRESHOLD, passing))
+        rows.append(Diagnostic("lag_smd_unmatched", subject, one.before, limit("balance")))
+        passing = None if one.after is None else bool(abs(one.after) < limit("balance"))
+        rows.append(Diagnostic("lag_smd", subject, one.after, limit("balance"), passing))
     return tuple(rows)
 
 

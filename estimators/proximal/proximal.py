@@ -13,10 +13,11 @@ from ..problem import Problem
 from ..result import Diagnostic, Estimate, Result, number
 from ..sample import counts, regression_variance
 from ..soundness import OF_THE_ESTIMATE
+from ..thresholds import limit
 from ..weight_support import Behind
 from .bridge import Bridge, linear_bridge, overidentification
 from .quadratic import Learned, learned_bridge
-from .strength import LEVEL, WEAK, Directions, conditional_f, directions, partial_f, rank_with_treatment
+from .strength import LEVEL, Directions, conditional_f, directions, partial_f, rank_with_treatment
 from .system import Proxies, columns, proxies
 
 MEND = "Use more rows in which treatment and proxies vary, or weights that one row does not hold"
@@ -123,19 +124,20 @@ def _two_stage(s: Proxies, bridge: Bridge, estimand: str, term: str, fields: dic
 def _usable(problem: Problem, s: Proxies, ways: Directions) -> tuple[int, list[Diagnostic]]:
     """How many combinations of the outcome proxies are used; refuses where they cannot stand for the confounder."""
     study = problem.study
+    bar = limit("first_stage")
     if ways.f[0] >= EXACT:
         raise Refusal(
             f"the exposure proxies ({', '.join(study.negative_control_exposures)}) give an outcome proxy exactly (F is "
             "infinite to rounding): they measure it, and not what moves both",
             "Name proxies of either kind that are measured apart", "not_identified",
         )  # fmt: skip
-    if not ways.f[0] >= WEAK:
+    if not ways.f[0] >= bar:
         if np.isnan(ways.f[0]):
             reason = f"{s.groups} clusters are too few to tell whether {s.q} exposure proxies move the outcome proxies"
             raise Refusal(reason, "Use fewer exposure proxies or finer clusters")
         raise Refusal(
             f"the exposure proxies ({', '.join(study.negative_control_exposures)}) do not move the outcome proxies "
-            f"({', '.join(study.negative_control_outcomes)}): first-stage F {ways.f[0]:.3g} is below {WEAK:g}",
+            f"({', '.join(study.negative_control_outcomes)}): first-stage F {ways.f[0]:.3g} is below {bar:g}",
             "Name proxies that the same hidden confounder moves", "not_identified",
         )  # fmt: skip
     rank = max(ways.rank, 1)
@@ -164,14 +166,15 @@ def _reading(s: Proxies, ways: Directions, rank: int) -> str | None:
     f, out = ways.f[rank - 1], []
     if rank < s.p:
         out.append(f"{rank} of {s.p} combinations of the outcome proxies are used, which the exposure proxies move")
-    if f < WEAK:
-        out.append(f"weak proxies: F {f:.3g} of a combination is below {WEAK:g}, so the interval may be too narrow")
+    bar = limit("first_stage")
+    if f < bar:
+        out.append(f"weak proxies: F {f:.3g} of a combination is below {bar:g}, so the interval may be too narrow")
     return "; ".join(out) or None
 
 
 def _strength(s: Proxies, ways: Directions, rank: int) -> list[Diagnostic]:
     def against_ten(metric: str, subject: str, f: float) -> Diagnostic:
-        return Diagnostic(metric, subject, number(f), WEAK, _at_least(f, WEAK))
+        return Diagnostic(metric, subject, number(f), limit("first_stage"), _at_least(f, limit("first_stage")))
 
     rows = [against_ten("first_stage_f", name, f) for name, f in zip(s.names, partial_f(s), strict=True)]
     if 1 < s.p <= s.q:

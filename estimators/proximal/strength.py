@@ -13,7 +13,6 @@ import numpy as np
 from ..laws import chi2_tail
 from .system import Proxies
 
-WEAK = 10.0
 LEVEL = 0.05
 
 

@@ -11,6 +11,8 @@ from scipy import special
 
 from ..errors import Refusal
 from ..moments import Moments, independent
+from ..nuisance import separated
+from ..rare import Pooled
 from .frame import Frame
 from .likelihood import Sums, group_sums, model_sums, probabilities, rows_of
 from .strata import Watch
@@ -41,6 +43,8 @@ class BinaryModel:
     link : str
     failure : Refusal or None
         Why there are no models of the rows outside the folds, where only they fail; ``beta`` then has one row.
+    pooled, pooled_outside : tuple of Pooled
+        Rare levels that the model of all rows pools, and those outside the folds (`estimators.rare`).
     """
 
     names: tuple[str, ...]
@@ -51,6 +55,8 @@ class BinaryModel:
     scans: int
     link: str = "logit"
     failure: Refusal | None = None
+    pooled: tuple[Pooled, ...] = ()
+    pooled_outside: tuple[Pooled, ...] = ()
 
     @property
     def coef(self) -> np.ndarray:
@@ -69,6 +75,11 @@ class _Fit:
     frame: Frame
     link: str
     watch: Watch | None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the columns, the treatment's left out."""
+        return self.whole.names[:-1]
 
 
 def fit(
@@ -175,12 +186,12 @@ def _newton(run: _Fit, sample: Subsample, plain: np.ndarray) -> tuple[np.ndarray
             beta, best, step = plain, -np.inf, np.zeros_like(beta)
             continue
         beta = at + step
-        _check_separation(beta, best, sums, scan, size)
+        _check_separation(run, beta, best, sums, scan, size)
         left = _left(size, before)
         if left < TOLERANCE and last:
             return at, sums, beta, scan
         before = size
-    raise separated()
+    raise separated(run.names, beta)
 
 
 def _whole_step(sample: Subsample, at: np.ndarray, sums: Sums, may_fail: bool) -> np.ndarray:
@@ -229,7 +240,8 @@ def _outside(
     assert run.folded is not None
     left = treated.sum(axis=0) - treated
     if left.min() <= 0:
-        raise Refusal("an arm has no units in all folds but one", "Widen the population, or use fewer folds")
+        fold = int(np.argmin(left.min(axis=1)))
+        raise Refusal(f"outside fold {fold}, an arm has no units", "Widen the population, or use fewer folds")
     score = groups.score.sum(axis=0) - groups.score
     information = groups.information.sum(axis=0) - groups.information
     share = left.sum(axis=1) / treated.sum()
@@ -251,7 +263,7 @@ def _outside(
         size = np.abs(step).max(axis=1)
         beta = beta + step
         if not np.abs(beta).max() < 1e3 or (scan > 12 and size.max() > 0.3):
-            raise separated()
+            raise _separated_outside(run, beta, whole)
         if rate is None:
             remains = [_left(s, b) for s, b in zip(size, before, strict=True)]
         else:
@@ -262,7 +274,13 @@ def _outside(
         if told is not None and (size > 0.1 * before).any():
             told = None  # the sub-sample says too little: every later scan takes the information too
         before = size
-    raise separated()
+    raise _separated_outside(run, beta, whole)
+
+
+def _separated_outside(run: _Fit, beta: np.ndarray, whole: np.ndarray) -> Refusal:
+    """Of the fold whose model ran furthest from that of all rows."""
+    fold = int(np.argmax(np.abs(np.nan_to_num(beta - whole, nan=np.inf)).max(axis=1)))
+    return separated(run.names, beta[fold], fold)
 
 
 def _rates(moved: np.ndarray, scanned: np.ndarray, sample: Subsample) -> np.ndarray:
@@ -310,16 +328,8 @@ def _show(run: _Fit, beta: np.ndarray, eye: Callable[[np.ndarray, np.ndarray], N
         eye(probabilities(beta @ z, run.link), t)
 
 
-def _check_separation(beta: np.ndarray, likelihood: float, sums: Sums, scan: int, size: float) -> None:
+def _check_separation(run: _Fit, beta: np.ndarray, likelihood: float, sums: Sums, scan: int, size: float) -> None:
     """Covariates that separate the arms drive coefficients up by about one a step, without end."""
     weight = float(sums.information[:, 0, 0].sum())
     if not np.abs(beta).max() < 1e3 or not np.isfinite(likelihood) or (scan > 12 and size > 0.3) or not weight > 0:
-        raise separated()
-
-
-def separated() -> Refusal:
-    """As the in-memory fit says it."""
-    return Refusal(
-        "the covariates predict the treatment perfectly, for some units at least, so no propensity model converges",
-        "Drop the covariate that defines the treatment, or narrow the population to where both arms occur",
-    )
+        raise separated(run.names, beta)

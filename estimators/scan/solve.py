@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..errors import Told
 from ..moments import CRUMBS, Moments, independent
 
 
@@ -209,7 +210,7 @@ def least_squares(moments: Moments, y: str, x: Sequence[str]) -> Least:
     used = [places[i] for i in kept]
     rows = int(moments.rows.sum())
     if rows <= len(used) + 1:
-        raise ValueError(f"{rows} rows cannot carry {len(used) + 1} coefficients")
+        raise Told(f"{rows} rows cannot carry {len(used) + 1} coefficients")
     inner = np.linalg.inv(centred[np.ix_(used, used)])
     slopes = inner @ centred[used, target]
     mean = total[0, 1:] / total[0, 0]

@@ -20,6 +20,8 @@ from .ipw import weight_diagnostics
 
 # Units with the same covariates can differ in the last digits of their fitted propensity.
 SAME = 1e-10
+NOTHING_BESIDE = "their units have nothing to be compared with"
+NARROWER = "Use fewer strata or a narrower population"
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ def stratum_weights(t: np.ndarray, strata: np.ndarray, estimand: str) -> np.ndar
     Refusal
         A stratum lacks an arm; the reason names the strata.
     """
-    _check_arms(t, strata, 1, "their units have nothing to be compared with")
+    _check_arms(t, strata, 1, NOTHING_BESIDE)
     n1, n0 = np.bincount(strata, weights=t), np.bincount(strata, weights=1 - t)
     n1, n0 = n1[strata], n0[strata]
     if estimand == "ATT":
@@ -192,7 +194,7 @@ def _check_arms(t: np.ndarray, strata: np.ndarray, least: int, why: str) -> None
         if min(n1, n - n1) < least:
             poor.append(f"stratum {s} has {n1} treated and {n - n1} untreated")
     if poor:
-        raise Refusal(f"{'; '.join(poor)}: {why}", "Use fewer strata or a narrower population")
+        raise Refusal(f"{'; '.join(poor)}: {why}", NARROWER)
 
 
 def _diagnostics(problem: Problem, strata: np.ndarray, weights: np.ndarray, estimand: str) -> tuple[Diagnostic, ...]:

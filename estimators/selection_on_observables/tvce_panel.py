@@ -12,8 +12,8 @@ from ..estimates import made
 from ..few_clusters import Error, of_partialled
 from ..inference import effective_sample_size, standard_error
 from ..panel.bacon import negative_weights
+from ..panel.cohorts import FEWEST_TREATED
 from ..panel.frame import by_unit
-from ..panel.sample import FEWEST_TREATED
 from ..panel.within import Within, is_absorbed
 from ..problem import Problem
 from ..repeated import over_splits

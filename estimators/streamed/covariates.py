@@ -35,10 +35,10 @@ def covariate_design(problem: Streamed, scores: Any = None) -> list[DesignRow]:
         if source.engine is not None:
             from ..engines.covariates import engine_sums
 
-            return rows_of(study, kind, weightings, engine_sums(problem, source, columns, scores, weightings))
-        return rows_of(study, kind, weightings, _sums(problem, source, columns, scores, weightings))
+            return rows_of(study, kind, weightings, engine_sums(problem, source, columns, scores, weightings), scores)
+        return rows_of(study, kind, weightings, _sums(problem, source, columns, scores, weightings), scores)
     except Refusal as refusal:
-        return without(study, kind, weightings, str(refusal))
+        return without(study, kind, weightings, refusal)
 
 
 def _with_covariates(problem: Streamed) -> Source:

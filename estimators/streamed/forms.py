@@ -77,6 +77,12 @@ def units_of(problem: Streamed) -> Moments:
         return totals(problem)
 
 
+def treated_share(problem: Streamed) -> float:
+    """Share of the treated among the units, whatever their weight."""
+    by_arm = units_of(problem).rows.reshape(-1, 2).sum(axis=0)
+    return float(by_arm[1] / by_arm.sum())
+
+
 def read(problem: Streamed, model: BinaryModel, with_outcome: bool) -> Read:
     """What is read for the propensities of a model, and for the outcomes predicted outside each fold.
 

@@ -38,8 +38,7 @@ def ipw(problem: Streamed, estimand: str) -> Result:
         As in memory; for ``method: entropy``, whose weights are found on rows in memory.
     """
     if problem.own("method") == "entropy":
-        reason = f"entropy balancing holds its rows in memory, and the {problem.n} of this study are streamed"
-        raise Refusal(reason, "Raise row_budget, or declare `method: propensity`")
+        raise entropy_in_memory(problem.n)
     found = weighed(problem)
     hajek = found.of(found.hajek, "ipw")
     check_arms(problem, (int(hajek.used[1]), int(hajek.used[0])))
@@ -62,6 +61,12 @@ def ipw(problem: Streamed, estimand: str) -> Result:
     names = problem.names(problem.study.covariates)
     smd = found.balance(names, hajek.means(estimand), hajek.plain, hajek.squares)
     return Result((row,), (*diagnostics, *balance_diagnostics("weighted_smd", names, smd)))
+
+
+def entropy_in_memory(rows: int) -> Refusal:
+    """Of entropy balancing, which does not stream."""
+    reason = f"entropy balancing holds its rows in memory, and the {rows} of this study are streamed"
+    return Refusal(reason, "Raise row_budget, or declare `method: propensity`")
 
 
 def weight_diagnostics(total: np.ndarray, square: np.ndarray, largest: np.ndarray) -> tuple[Diagnostic, ...]:

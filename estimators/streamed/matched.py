@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from ..errors import Refusal
 from ..scan.stream import Source
+from ..scores import Refusals, weight_column
 from .matching_sides import Side, sides
 from .problem import Streamed
 from .sample import check_arms
 
 
-def with_matching(problem: Streamed) -> tuple[Source, dict[str, str]]:
+def with_matching(problem: Streamed, told: Refusals | None = None) -> tuple[Source, dict[str, str]]:
     """The units joined with what matching found, and SQL of each estimand's weight where it does not refuse.
 
     Weights are those of `estimators.streamed.psm.matching_weights`, 0 for a unit without a match. Units are joined with
     the tables by their propensity and not by their id: those hold the donors that serve, and DuckDB builds its hash
-    table of them. The rows last as long as ``problem.cache``, which holds the tables.
+    table of them. The rows last as long as ``problem.cache``, which holds the tables. ``told`` notes what refuses.
 
     Parameters
     ----------
@@ -26,8 +27,9 @@ def with_matching(problem: Streamed) -> tuple[Source, dict[str, str]]:
         try:
             check_arms(problem)
             found[estimand] = sides(problem, estimand)
-        except Refusal:
-            continue
+        except Refusal as refusal:
+            if told is not None:
+                told.note(weight_column("psm", estimand), refusal)
     # The targets of one arm are matched alike for both estimands.
     every = {arm: side for own in found.values() for arm, side in own.items()}
     joins = [_join(side, table) for side in every.values() for table in _tables(side)]

@@ -15,6 +15,7 @@ from ..clusters import Arms, By, arms_of
 from ..contracts import Facts
 from ..errors import Refusal
 from ..moments import Moments
+from ..rare import CROSSFITTED, OF_ALL_ROWS, Pooled
 from ..registry import BY_NAME
 from ..scan import columns as scan_columns
 from ..scan import moments_scan
@@ -172,6 +173,14 @@ class Streamed:
             found = sizes(self.source, [column for _, some in columns for column in some])
             known.update({part: next((found[c.name] for c in some if found[c.name]), None) for part, some in columns})
         return {part: known[part] for part in computed}
+
+    def pooled(self) -> tuple[Pooled, ...]:
+        """The rare levels that the propensity models of this run have pooled; none before they are fitted."""
+        fitted = self.cache.get(("propensity", self.options.propensity, self.n_folds))
+        model = getattr(fitted, "model", None)
+        if model is None or self.estimator not in (*OF_ALL_ROWS, *CROSSFITTED):
+            return ()
+        return model.pooled if self.estimator in OF_ALL_ROWS else model.pooled_outside or model.pooled
 
     def names(self, terms: tuple[str, ...]) -> tuple[str, ...]:
         """Names of the terms' columns."""

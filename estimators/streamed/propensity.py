@@ -9,11 +9,14 @@ import numpy as np
 
 from ..errors import Refusal
 from ..moments import Moments
+from ..nuisance import outside
+from ..rare import Judged, Split, categories, judge, pooled_fit, refusal, splits_of
 from ..scan import logistic
 from ..scan.logistic import BinaryModel
 from ..scan.normal import normal_cdf_sql, number
 from ..scan.strata import Strata, Watch
 from ..scan.stream import Column, Plan, quoted
+from ..terms import unique
 from .linear import totals
 from .problem import Streamed
 
@@ -148,10 +151,73 @@ def _fit(problem: Streamed) -> Fitted:
             moments = totals(problem)
             arms = moments.only(0), moments.only(1)
     treated = np.column_stack([arm.cross[:, 0, 0] for arm in arms])
-    watch = _watch(problem)
-    link = problem.options.propensity.link
-    model = logistic.fit(problem.source, _treatment(problem), plan, moments, treated, watch, link)
-    return Fitted(model if failure is None else dataclasses.replace(model, failure=failure), plan, watch)
+    fitted, pooled = pooled_fit(
+        lambda left_out: _without(problem, plan, moments, treated, left_out), lambda: _judged(problem, plan, whole=True)
+    )  # fmt: skip
+    model = dataclasses.replace(fitted.model, pooled=pooled)
+    if failure is None and model.failure is not None:
+        model = _pooled_outside(problem, fitted.plan, moments, treated, model)
+    return dataclasses.replace(fitted, model=model if failure is None else dataclasses.replace(model, failure=failure))
+
+
+def _without(
+    problem: Streamed, plan: Plan, moments: Moments, treated: np.ndarray, left_out: frozenset[str]
+) -> Fitted:  # fmt: skip
+    """The models without some columns."""
+    own = dataclasses.replace(plan, columns=tuple(c for c in plan.columns if c.name not in left_out))
+    watch, link = _watch(problem), problem.options.propensity.link
+    model = logistic.fit(problem.source, _treatment(problem), own, moments, treated, watch, link)
+    return Fitted(dataclasses.replace(model, dropped=(*model.dropped, *sorted(left_out))), own, watch)
+
+
+def _pooled_outside(
+    problem: Streamed, plan: Plan, moments: Moments, treated: np.ndarray, model: BinaryModel
+) -> BinaryModel:  # fmt: skip
+    """The model of all rows, and those outside the folds with levels pooled that lack an arm there."""
+    assert model.failure is not None
+    judged = _judged(problem, plan, whole=False)
+    if judged.too_large or not judged.columns:
+        return dataclasses.replace(model, failure=refusal(judged, model.failure))
+    other = _without(problem, plan, moments, treated, judged.columns).model
+    if other.failure is not None:
+        return model
+    names = unique([*model.names, *other.names])
+    beta = np.zeros((len(other.beta), len(names)))
+    beta[0, [names.index(name) for name in model.names]] = model.beta[0]
+    beta[1:, [names.index(name) for name in other.names]] = other.beta[1:]
+    at = [moments.names.index(name) for name in names[1:]]
+    return dataclasses.replace(
+        model, names=tuple(names), beta=beta, shift=moments.shift[at], scale=moments.scale[at], failure=None,
+        pooled_outside=judged.pooled,
+    )  # fmt: skip
+
+
+def _judged(problem: Streamed, plan: Plan, whole: bool) -> Judged:
+    """What is too rare among the plan's columns, by counts of units; asked only where a model does not converge."""
+    key = ("rare", plan.names, plan.n_groups)
+    if key not in problem.cache:
+        problem.cache[key] = _counted(problem, plan)
+    splits, arms = problem.cache[key]
+    return judge(splits, arms, whole)
+
+
+def _counted(problem: Streamed, plan: Plan) -> tuple[list[Split], np.ndarray]:
+    fold = plan.group or "0"
+    used = f"{plan.weight} > 0" if plan.weight else "1 = 1"
+    groups = categories(plan.names)
+    tests = [f"({column.sql}) <> {value}" for column in plan.columns for value in (0, 1)]
+    tests += [" and ".join(f"({plan.columns[i].sql}) = 0" for i in at) for at in groups.values()]
+    counts, n_folds = np.zeros((1 + len(tests), plan.n_groups, 2)), plan.n_groups
+    for begin in range(0, len(tests), 200):
+        some = tests[begin : begin + 200]
+        listed = ", ".join(f"sum(case when {used} and {test} then 1 else 0 end)" for test in ["1 = 1", *some])
+        select = problem.source.sql(f"{fold} as cqox_fold, {problem.treated()} as cqox_arm, {listed}")
+        for k, arm, *found in problem.source.rows(f"{select} group by {fold}, {problem.treated()}"):
+            counts[[0, *range(1 + begin, 1 + begin + len(some))], int(k), int(arm)] = found
+    k = len(plan.columns)
+    others = counts[1 : 1 + 2 * k].reshape(k, 2, n_folds, 2)
+    base = dict(zip(groups, counts[1 + 2 * k :], strict=True))
+    return splits_of(plan.names, others, base, int(counts[0].sum())), counts[0]
 
 
 def _watch(problem: Streamed) -> Watch | None:
@@ -164,7 +230,8 @@ def check_model_arms(untreated: Moments, treated: Moments) -> None:
     """Refuse rows of which an arm has no weight, as `estimators.nuisance.fit_binary` does."""
     if untreated.total()[0, 0] > 0 and treated.total()[0, 0] > 0:
         return
-    n0, n1 = int(untreated.rows.sum()), int(treated.rows.sum())
+    # Units without a weight are none.
+    n0, n1 = (int(arm.rows.sum()) if arm.total()[0, 0] > 0 else 0 for arm in (untreated, treated))
     reason = f"{n1} treated and {n0} untreated units cannot make a propensity model"
     raise Refusal(reason, "Widen the population, or use fewer folds")
 
@@ -173,7 +240,8 @@ def _arms_outside(arms: tuple[Moments, Moments], folds: int) -> Refusal | None:
     """Why the rows outside some fold make no model, if an arm is empty there."""
     for k in range(folds if folds > 1 else 0):
         try:
-            check_model_arms(arms[0].without(k), arms[1].without(k))
+            with outside(k):
+                check_model_arms(arms[0].without(k), arms[1].without(k))
         except Refusal as refusal:
             return refusal
     return None

@@ -9,19 +9,23 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ..errors import Refusal
+from ..overlap import in_support, share_by_lot, support_bounds
 from ..scan.columns import is_fraction, literal
 from ..scan.doubly_robust import scores
 from ..scan.strata import Strata
 from ..scan.stream import quoted
 from ..scan.weighting import ESTIMANDS, Rows
 from ..scan.writer import stream
-from ..scores import schema
+from ..scores import CROSSFITTED, SCORED, Refusals, schema, weight_column
 from ..selection_on_observables.ipw import balancing_weights
 from ..selection_on_observables.ope import check_clip
-from .forms import Read, read
+from ..selection_on_observables.stratification import NARROWER, NOTHING_BESIDE
+from .forms import Read, read, treated_share
+from .ipw import entropy_in_memory
 from .matched import with_matching
 from .problem import Streamed
-from .propensity import fit_propensity, propensity_strata
+from .propensity import fit_propensity, propensity_strata, whole_propensity
 
 WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
 WIDE = ("UBIGINT", "HUGEINT", "UHUGEINT")
@@ -67,23 +71,29 @@ def score_stream(problem: Streamed, matched: bool = True) -> Any:
     whole = schema(UNIT_TYPES[kind])
     made_from = {"study": problem.study.name, "spec_hash": problem.study.spec_hash()}
     given = {name: _repeated(value) for name, value in {**made_from, "data_hash": problem.data_hash()}.items()}
-    blocks, refused = _blocks(problem, f"{quoted(problem.study.unit)}::{kind}", matched)
-    given |= {name: "null::double" for name in refused}
+    told = Refusals()
+    blocks, refused = _blocks(problem, f"{quoted(problem.study.unit)}::{kind}", matched, told)
+    given |= {name: f"null::{'bigint' if name in ('fold', 'stratum') else 'double'}" for name in refused}
+    given |= {"status": _repeated(SCORED), "status_reason": "null::varchar", "remedy": "null::varchar"}
+    why = told.text()
+    given["refusals"] = "null::varchar" if why is None else _repeated(why)
     streamed = pa.schema([field for field in whole if field.name not in given])
     cqox_score_stream = stream(streamed, blocks)  # noqa: F841 (DuckDB finds it by its name)
     listed = ", ".join(f"{given[name]} as {name}" if name in given else name for name in whole.names)
     return problem.source.connection.sql(f"select {listed} from cqox_score_stream")
 
 
-def _blocks(problem: Streamed, unit: str, matched: bool) -> tuple[Iterator[dict[str, Any]], list[str]]:
+def _blocks(problem: Streamed, unit: str, matched: bool, told: Refusals) -> tuple[Iterator[dict[str, Any]], list[str]]:
     """The streamed columns, block by block, once everything is fitted; and those whose estimator refuses."""
-    found, clip = read(problem, fit_propensity(problem), with_outcome=True), check_clip(problem.own("clip"))
+    model, clip = whole_propensity(problem), problem.own("clip")
+    found = _crossfitted(problem, told) or read(problem, model, with_outcome=False)
+    bounds = support_bounds(share_by_lot(problem.study, treated_share(problem)))
     by_strata = problem.for_run("stratification", "default")
-    number = by_strata.own("strata")
-    strata = {estimand: propensity_strata(by_strata, number, estimand) for estimand in ("ATE", "ATT")}
+    told.pool(model.pooled)
+    strata = _strata(by_strata, told)
     # Last, because what cannot be fitted need not be matched.
     by_match = problem.for_run("psm", "default")
-    source, weights = with_matching(by_match) if matched else (by_match.source, {})
+    source, weights = with_matching(by_match, told) if matched else (by_match.source, {})
     units = dataclasses.replace(by_match, source=source)
     names = {f"weight_psm_{estimand.lower()}": weights.get(estimand) for estimand in ("ATE", "ATT")}
     carried = {name: sql for name, sql in names.items() if sql is not None}
@@ -91,23 +101,57 @@ def _blocks(problem: Streamed, unit: str, matched: bool) -> tuple[Iterator[dict[
     def blocks() -> Iterator[dict[str, Any]]:
         # The units hold the matching's tables for as long as this runs.
         for rows in found.rows(units, carry=(unit, *carried.values())):
-            yield {**_columns(rows, found, clip, strata), **dict(zip(carried, rows.carried[1:], strict=True))}
+            yield {**_columns(rows, found, clip, strata, bounds), **dict(zip(carried, rows.carried[1:], strict=True))}
 
     by_entropy = problem.for_run("ipw", "default").own("method") == "entropy"
     # Entropy balancing refuses streamed rows.
     without = ("weight_ipw_ate", "weight_ipw_att") if by_entropy else ()
-    return blocks(), [*(name for name in names if name not in carried), *without]
+    for name in without:
+        told.note(name, entropy_in_memory(problem.n))
+    if not strata:
+        without = (*without, "stratum", "weight_stratification_ate", "weight_stratification_att")
+    crossfitted = () if found.forms.crossfitted is not None else CROSSFITTED
+    return blocks(), [*(name for name in names if name not in carried), *without, *crossfitted]
 
 
-def _columns(rows: Rows, found: Read, clip: float, strata: dict[str, Strata]) -> dict[str, Any]:
-    raw, mu0, mu1 = rows.crossfitted()
-    ate, att = scores(rows, np.clip(raw, clip, 1 - clip), mu0, mu1)
+def _crossfitted(problem: Streamed, told: Refusals) -> Read | None:
+    """What the doubly robust scores are read with; None, and why, where nothing can be cross-fitted."""
+    try:
+        check_clip(problem.own("clip"))
+        return read(problem, fit_propensity(problem), with_outcome=True)
+    except Refusal as refusal:
+        told.note("dr_score", refusal)
+        return None
+
+
+def _strata(problem: Streamed, told: Refusals) -> dict[str, Strata]:
+    """The strata of each estimand; none where the option is out of bounds."""
+    strata = {}
+    for estimand in ("ATE", "ATT"):
+        try:
+            strata[estimand] = own = propensity_strata(problem, problem.own("strata"), estimand)
+            if poor := own.poor(1):
+                raise Refusal(f"{'; '.join(poor)}: {NOTHING_BESIDE}", NARROWER)
+        except Refusal as refusal:
+            told.note(weight_column("stratification", estimand), refusal)
+    return strata
+
+
+def _columns(
+    rows: Rows, found: Read, clip: float, strata: dict[str, Strata], bounds: tuple[float, float]
+) -> dict[str, Any]:
     e, arm, shift, scale = rows.e, (rows.t == 1).astype(np.intp), found.frame.shift[-1], found.frame.scale[-1]
     out = {
-        "unit_id": rows.carried[0], "treatment": rows.t, "fold": rows.own.astype(np.int64),
-        "propensity": e, "propensity_crossfit": raw, "mu0": mu0 * scale + shift, "mu1": mu1 * scale + shift,
-        "dr_score": ate * scale, "dr_score_att": att * (scale / found.share), "in_support": (e >= 0.1) & (e <= 0.9),
+        "unit_id": rows.carried[0], "treatment": rows.t, "propensity": e, "in_support": in_support(e, bounds),
     }  # fmt: skip
+    if found.forms.crossfitted is not None:
+        raw, mu0, mu1 = rows.crossfitted()
+        ate, att = scores(rows, np.clip(raw, clip, 1 - clip), mu0, mu1)
+        out |= {
+            "fold": rows.own.astype(np.int64),
+            "propensity_crossfit": raw, "mu0": mu0 * scale + shift, "mu1": mu1 * scale + shift,
+            "dr_score": ate * scale, "dr_score_att": att * (scale / found.share),
+        }  # fmt: skip
     out |= {f"weight_ipw_{estimand.lower()}": balancing_weights(rows.t, e, estimand) for estimand in ESTIMANDS}
     for estimand, own in strata.items():
         place = own.place(e)

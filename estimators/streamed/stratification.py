@@ -10,6 +10,7 @@ from ..estimates import made
 from ..result import Diagnostic, Result
 from ..scan.strata import Strata
 from ..scan.stratified import Differences, between
+from ..selection_on_observables.stratification import NARROWER, NOTHING_BESIDE
 from .ipw import weight_diagnostics
 from .problem import Streamed
 from .sample import check_arms, counts
@@ -54,11 +55,11 @@ def stratification(problem: Streamed, estimand: str) -> Result:
 
 def _check_strata(strata: Strata) -> None:
     """Refuse where a stratum lacks an arm, or has one unit of it."""
-    reasons = ((1, "their units have nothing to be compared with"), (2, "no variance within a stratum can be had"))
+    reasons = ((1, NOTHING_BESIDE), (2, "no variance within a stratum can be had"))
     for least, why in reasons:
         poor = strata.poor(least)
         if poor:
-            raise Refusal(f"{'; '.join(poor)}: {why}", "Use fewer strata or a narrower population")
+            raise Refusal(f"{'; '.join(poor)}: {why}", NARROWER)
 
 
 def _effect(problem: Streamed, found: Weighed, parts: Differences, estimand: str, n: float) -> tuple[float, float]:

@@ -16,7 +16,8 @@
                 as threshold,
             coalesce(abs(value) < case when estimator is null then {{ raw_limit }} else {{ limit }} end, false)
                 as is_passing,
-            reason
+            reason,
+            remedy
         from {{ design }}
         where metric = 'smd'
         union all
@@ -30,7 +31,8 @@
             cast(case when wanted.estimator is null then {{ raw_limit }} else {{ limit }} end as {{ cqox.type_double() }})
                 as threshold,
             false as is_passing,
-            {{ cqox.no_metric(study, 'smd') }} as reason
+            {{ cqox.no_metric(study, 'smd') }} as reason,
+            {{ cqox.null_text() }} as remedy
         from (
             select
                 'raw_balance' as gate,

@@ -17,7 +17,8 @@
                 as threshold,
             coalesce(value < case when subject = {{ treatment }} then {{ limit }} else {{ among }} end, false)
                 as is_passing,
-            reason
+            reason,
+            remedy
         from {{ design }}
         where metric = 'vif'
         union all
@@ -29,7 +30,8 @@
             {{ cqox.null_double() }} as value,
             cast({{ limit }} as {{ cqox.type_double() }}) as threshold,
             false as is_passing,
-            {{ cqox.no_metric(study, 'vif') }} as reason
+            {{ cqox.no_metric(study, 'vif') }} as reason,
+            {{ cqox.null_text() }} as remedy
         from (
             select count(*) as n from {{ design }}
             where metric = 'vif' and subject = {{ treatment }}

@@ -161,14 +161,17 @@
     {% set two_arms = 'levels = 2 and lowest = 0 and highest = 1' %}
     {# 0, 1 and up to eight others are arms; other values, or many, are a dose, as in estimators/contracts.py. #}
     {% set dose = 'levels > 10 or (levels > 2 and (zeros = 0 or ones = 0))' %}
-    {% set passes, wanted = {
-        'experiment': (two_arms, ' (wanted: 0 and 1)'),
-        'observational': (two_arms ~ ' or ' ~ dose, ' (wanted: 0 and 1, or a dose of more than ten values)'),
-    }.get(block.get('design'), ('(' ~ two_arms ~ ') or levels > 2', ' (wanted: 0 and 1, or a dose)')) %}
+    {# A dose may be drawn by lot as well as chosen. #}
+    {% set compared = block.get('design') in ('experiment', 'observational') %}
+    {% set passes = two_arms ~ ' or ' ~ dose if compared else '(' ~ two_arms ~ ') or levels > 2' %}
+    {% set wanted = ' (wanted: 0 and 1, or a dose' ~ (' of more than ten values' if compared else '') ~ ')' %}
     {# Without a value there is one breach, which contract_column or contract_has_rows tells. #}
     {{ return(cqox.gate_row(
         'contract', cqox.text_literal(name ~ ' values'), 'levels', '2', '(' ~ passes ~ ' or levels = 0)',
-        'case when levels = 1 then ' ~ cqox.text_literal("treatment '" ~ name ~ "' is constant") ~ ' else '
+        'case when levels = 1 and lowest = round(lowest) and abs(lowest) < 1e15 then '
+        ~ cqox.text_literal("treatment '" ~ name ~ "' is constant at ")
+        ~ ' || ' ~ cqox.as_text('cast(lowest as bigint)') ~ ' when levels = 1 then '
+        ~ cqox.text_literal("treatment '" ~ name ~ "' is constant") ~ ' else '
         ~ cqox.text_literal("treatment '" ~ name ~ "' has ") ~ ' || ' ~ cqox.as_text('levels') ~ " || ' values" ~ wanted
         ~ "' end",
         source='(select count(distinct arm) as levels, min(arm) as lowest, max(arm) as highest, '

@@ -47,9 +47,13 @@
                 measured.reason like 'not applicable%',
                 false
             ) as is_passing,
-            coalesce(measured.reason, 'the design table has no {{ metric }}: the study could not be read') as reason
+            coalesce(
+                measured.reason, crashed.reason, 'the design table has no {{ metric }}: the study could not be read'
+            ) as reason,
+            coalesce(measured.remedy, case when measured.reason is null then crashed.remedy end) as remedy
         from (select 1 as one) as always
         left join (select * from {{ design }} where metric = '{{ metric }}') as measured on 1 = 1
+        left join (select * from {{ design }} where metric = 'design') as crashed on 1 = 1
     {% endset %}
     {{ return(sql) }}
 {% endmacro %}

@@ -20,7 +20,7 @@
         {% do parts.append(cqox.gate_balance(study, design)) %}
     {% endif %}
     {% if intact and scores is not none %}
-        {% do parts.append(cqox.gate_overlap(scores)) %}
+        {% do parts.append(cqox.gate_overlap(block, scores)) %}
         {% do parts.append(cqox.gate_effective_sample_size(scores)) %}
     {% endif %}
     {% if adjusted %}
@@ -106,6 +106,7 @@
             judged.threshold,
             judged.is_passing,
             judged.reason,
+            judged.remedy as own_remedy,
             policy.blocks,
             policy.severity,
             policy.remedy,
@@ -132,6 +133,38 @@
 
     ),
 
+    standing as (
+
+        select
+            *,
+            -- closed on NULL, and a gate without a policy line blocks
+            not coalesce(is_passing, false) and coalesce(blocks, true) as forbids
+        from ranked
+        where place = 1
+
+    ),
+
+    -- the other estimands that a remedy may point to: none that this study would refuse as well
+    others as (
+
+        select
+            coalesce(max(case when forbids and estimator is null and coalesce(estimand, 'ATT') = 'ATT' then 1 else 0 end), 1)
+                = 0 as has_att,
+            coalesce(
+                max(
+                    case
+                        when forbids and coalesce(estimator, 'ipw') = 'ipw' and coalesce(estimand, 'ATO') = 'ATO' then 1
+                        else 0
+                    end
+                ),
+                1
+            ) = 0
+            and coalesce(max(case when estimator = 'ipw' and estimand = 'ATO' and gate = 'balance' then 1 else 0 end), 0) = 1
+                as has_ato
+        from standing
+
+    ),
+
     final as (
 
         select
@@ -151,10 +184,29 @@
                 when ranked.exception_reason is null then ranked.reason
                 else ranked.reason || ' (exception: ' || ranked.exception_reason || ')'
             end as reason,
-            ranked.remedy,
+            -- what could not be computed is mended by its own cause: the policy's remedy is for a value that fails
+            coalesce(
+                ranked.own_remedy,
+                case
+                    when ranked.value is null and ranked.gate <> 'contract' and not coalesce(ranked.is_passing, false) then
+                        {{ cqox.null_text() }}
+                    when ranked.forbids and ranked.gate in ('overlap', 'effective_sample_size') then
+                        ranked.remedy
+                        || case
+                            when ranked.gate = 'overlap' and ranked.estimand = 'ATE' and others.has_att then ' or ask for the ATT'
+                            else ''
+                        end
+                        || case
+                            when coalesce(ranked.estimator, 'ipw') = 'ipw' and ranked.estimand <> 'ATO' and others.has_ato
+                                then ' or ask for the ATO of ipw'
+                            else ''
+                        end
+                    else ranked.remedy
+                end
+            ) as remedy,
             cast('{{ cqox.utc_now() }}' as timestamp) as checked_at
-        from ranked
-        where ranked.place = 1
+        from standing as ranked
+        cross join others
 
     )
 
@@ -178,7 +230,7 @@
 {% endmacro %}
 
 {# One judged row, from SQL for its value and its pass; `reason` is SQL that gives text. #}
-{% macro gate_row(gate, subject, value, threshold, is_passing, reason, estimand=none, estimator=none, source=none) %}
+{% macro gate_row(gate, subject, value, threshold, is_passing, reason, estimand=none, estimator=none, source=none, remedy=none) %}
     select
         {{ cqox.as_text("'" ~ gate ~ "'") }} as gate,
         {{ subject }} as subject,
@@ -187,7 +239,8 @@
         cast({{ value }} as {{ cqox.type_double() }}) as value,
         cast({{ threshold }} as {{ cqox.type_double() }}) as threshold,
         {{ is_passing }} as is_passing,
-        {{ reason }} as reason
+        {{ reason }} as reason,
+        {{ remedy or cqox.null_text() }} as remedy
     {%- if source %}
         from {{ source }}
     {%- endif %}

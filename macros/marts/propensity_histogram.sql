@@ -13,5 +13,7 @@
         {{ cqox.null_double() }} as conf_low,
         {{ cqox.null_double() }} as conf_high
     from {{ scores }}
+    -- a study without scores has one row, which says why
+    where propensity is not null
     group by treatment, least(floor(propensity * 20), 19)
 {% endmacro %}

@@ -21,7 +21,7 @@ BROKEN: dict[str, tuple[str, list[str]]] = {
         ["3 of 243 rows repeat a value of 'unit_id'", "Make the units model one row a unit"],
     ),
     "constant_treatment": ("refused", ["treatment 'treated' is constant at 1", "check the units' filter"]),
-    "third_arm": ("refused", ["treatment 'treated' has a third value: 0, 1, 2", "Keep two arms (0 and 1)"]),
+    "third_arm": ("refused", ["treatment 'treated' has 3 values (wanted: 0 and 1", "Keep two arms (0 and 1)"]),
     "text_outcome": ("refused", ["outcome 'spend' holds text", "Cast it in staging"]),
     "null_covariate": ("refused", ["covariate 'visits' is NULL in every row", "Fill it in the units or drop the role"]),
     "null_outcome": ("refused", ["outcome 'spend' is NULL in 2 rows", "declare `missing: drop`"]),

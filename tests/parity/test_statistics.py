@@ -97,7 +97,7 @@ def statistics(quote: str) -> list[Row]:
             one(f"smd_{table}", "standardised_differences", relation=relation, treatment="t",
                 columns=columns(SMD_COLUMNS), weights=WEIGHTS),
             one(f"overlap_{table}", "overlap_share", relation=relation, treatment="t", propensity="e",
-                low=0.1, high=0.9),
+                low=0.1, high=0.9, allocation=0.5),
             one(f"ess_{table}", "effective_sample_sizes", relation=relation, treatment="t", weights=WEIGHTED),
         ]  # fmt: skip
     for name, chosen in VIF_SETS.items():

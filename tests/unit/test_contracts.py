@@ -55,8 +55,8 @@ BREACHES = {
     "outcome inf": (with_first("y", float("-inf")), {}, "outcome 'y' holds infinities", "Mend them in staging"),
     "outcome huge": (with_first("y", -1e200), {}, "outcome 'y' holds numbers beyond 1e+150", "unit of measurement"),
     "treatment constant": ({"t": [1.0] * 5}, {}, "treatment 't' is constant at 1", "treated and untreated units"),
-    "treatment 1 and 2": ({"t": [1, 2, 1, 2, 1]}, {}, "treatment 't' has the values 1 and 2", "Recode it to 0 and 1"),
-    "third value": ({"t": [0, 1, 2, 1, 0]}, {}, "treatment 't' has a third value: 0, 1, 2", "Keep two arms"),
+    "treatment 1 and 2": ({"t": [1, 2, 1, 2, 1]}, {}, "t 't' has 2 values (wanted: 0 and 1", "Recode it to 0 and 1"),
+    "third value": ({"t": [0, 1, 2, 1, 0]}, {}, "treatment 't' has 3 values (wanted: 0 and 1", "Keep two arms"),
     "treatment text": ({"t": list("abaab")}, {}, "treatment 't' holds text, such as 'a'", "Cast it in staging"),
     "covariate text": ({"a": list("xyzxy")}, {}, "covariate 'a' holds text, such as 'x'", "write C(a)"),
     "covariate NULL": (with_first("a", None), {}, "covariate 'a' is NULL in 1 rows", "`missing: drop`"),
@@ -119,7 +119,11 @@ def test_a_third_arm_is_none_of_a_two_armed_study(design, fine):
         if fine:
             contracts.check(one, columns(one, **units))
         else:
-            assert breach(one, **units).problem == f"treatment 't' has a third value: {listed}"
+            found = breach(one, **units)
+            assert found.problem.endswith(
+                f"has {len(set(levels))} values (wanted: 0 and 1, or a dose of more than ten values)"
+            )
+            assert found.mend.endswith(f"it holds {listed}")
 
 
 @pytest.mark.parametrize("levels", [[2, 3, 4] * 4, [*range(11), 0]])

@@ -94,7 +94,7 @@ def test_an_id_read_as_a_category_is_refused():
     for budget in (10**9, 10):
         rows = design("s", {**BLOCK, "covariates": ["C(g):C(g)"], "row_budget": budget}, units).to_pylist()
         assert {row["value"] for row in rows} == {None}
-        assert all("Group the levels of the categories in the units" in row["reason"] for row in rows)
+        assert all("Group the levels of the categories in the units" in row["remedy"] for row in rows)
 
 
 def test_an_engine_adds_up_the_same():

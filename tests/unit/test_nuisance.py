@@ -145,14 +145,14 @@ def test_likelihood_slopes_are_derivatives(link):
 
 def test_crossfit_sees_only_the_other_folds():
     y, t, x, fold = data()
-    e = crossfit_propensity(t, x, NAMES, "logit", fold)
+    e = crossfit_propensity(t, x, NAMES, "logit", fold)[0]
     mu0, mu1 = outcome_regressions(y, t, x, NAMES, None, fold)
     held = fold == 2
     rest = fit_binary(t[~held], x[~held], NAMES)
     np.testing.assert_allclose(e[held], rest.predict(np.column_stack([np.ones(held.sum()), x[held]])), rtol=1e-12)
     # New outcomes and treatments inside a fold: its own predictions stay, those of the others move.
     other_t, other_y = np.where(held, 1 - t, t), np.where(held, y + 100 * (1 + x[:, 0]), y)
-    new_e = crossfit_propensity(other_t, x, NAMES, "logit", fold)
+    new_e = crossfit_propensity(other_t, x, NAMES, "logit", fold)[0]
     np.testing.assert_array_equal(new_e[held], e[held])
     assert np.abs(new_e[~held] - e[~held]).min() > 1e-9
     for products in (None, (), (0,)):
@@ -166,7 +166,9 @@ def test_crossfit_sees_only_the_other_folds():
 def test_one_fold_means_no_crossfitting():
     y, t, x, _ = data()
     one = np.zeros(400, dtype=int)
-    np.testing.assert_array_equal(crossfit_propensity(t, x, NAMES, "logit", one), fit_binary(t, x, NAMES).probability)
+    np.testing.assert_array_equal(
+        crossfit_propensity(t, x, NAMES, "logit", one)[0], fit_binary(t, x, NAMES).probability
+    )
     mu0, mu1 = outcome_regressions(y, t, x, NAMES, None, one)
     for arm, mu in ((0, mu0), (1, mu1)):
         fit = fit_ols(y[t == arm], x[t == arm], NAMES)
@@ -192,9 +194,9 @@ def test_products_by_the_regression_that_they_stand_for():
 def test_weights_reach_the_crossfitted_models():
     y, t, x, fold = data(120)
     w = np.arange(120) % 3 + 1
-    e = crossfit_propensity(t, x, NAMES, "logit", fold, w.astype(float))
+    e = crossfit_propensity(t, x, NAMES, "logit", fold, w.astype(float))[0]
     again = np.repeat(np.arange(120), w)
-    theirs = crossfit_propensity(t[again], x[again], NAMES, "logit", fold[again])
+    theirs = crossfit_propensity(t[again], x[again], NAMES, "logit", fold[again])[0]
     np.testing.assert_allclose(e[again], theirs, rtol=1e-10)
     ours = np.array(outcome_regressions(y, t, x, NAMES, None, fold, w.astype(float)))
     rows = np.repeat(np.arange(120), w)
@@ -205,7 +207,7 @@ def test_weights_reach_the_crossfitted_models():
 def test_a_category_that_only_one_fold_has():
     y, t, x, fold = data()
     x = np.column_stack([x[:, 0], (fold == 1) & (np.arange(400) % 8 == 1)]).astype(float)
-    assert np.isfinite(crossfit_propensity(t, x, NAMES, "logit", fold)).all()
+    assert np.isfinite(crossfit_propensity(t, x, NAMES, "logit", fold)[0]).all()
     assert np.isfinite(outcome_regressions(y, t, x, NAMES, None, fold)).all()
 
 

@@ -1,7 +1,9 @@
 """The scores table: its columns, what they average to, and how units keep their names."""
 
+import json
 from decimal import Decimal
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -52,14 +54,19 @@ def test_nuisances_and_support():
     np.testing.assert_array_equal(got["fold"], p.folds())
 
 
-def test_support_is_a_propensity_from_a_tenth_to_nine_tenths():
+def test_support_is_a_factor_of_nine_about_the_odds_of_the_treated_or_of_the_allocation():
     units = {**DATA, "t": (np.random.default_rng(0).random(300) < 1 / (1 + np.exp(-2.5 * DATA["x1"]))).astype(float)}
     got = scores(units)
     e = got["propensity"]
     assert (e < 0.1).any()
     assert (e > 0.9).any()
     assert ((e > 0.1) & (e < 0.2)).any()
-    np.testing.assert_array_equal(got["in_support"], (e >= 0.1) & (e <= 0.9))
+    np.testing.assert_array_equal(got["in_support"], (e >= 0.1) & (e <= 0.9))  # chosen and not drawn
+    for allocation in (None, 0.2, 0.95):
+        p = allocation or units["t"].mean()
+        low, high = min(0.1, 1 / (1 + 9 * (1 - p) / p)), max(0.9, 1 / (1 + (1 - p) / p / 9))
+        block = {**BLOCK, "design": "experiment", **({"allocation": allocation} if allocation else {})}
+        np.testing.assert_array_equal(scores(units, block)["in_support"], (e >= low) & (e <= high))
 
 
 @pytest.mark.parametrize(("ids", "kind", "kept"), [
@@ -79,27 +86,60 @@ def test_units_keep_their_names(ids, kind, kept):
 
 @pytest.mark.parametrize("change", [
     {"y": [None] * 300}, {"t": DATA["x1"]}, {"t": np.ones(300)}, {"x1": DATA["t"]}, {"y": ["a"] * 300},
-    {"y": DATA["y"] * 1e300}, {"unit_id": np.zeros(300, dtype=int)}, {"t": (np.arange(300) == 0).astype(float)},
+    {"y": DATA["y"] * 1e300}, {"unit_id": np.zeros(300, dtype=int)}, {"x1": np.where(DATA["x1"] > 9, 1.0, DATA["t"])},
 ])  # fmt: skip
-def test_what_cannot_be_scored_is_an_empty_table(change):
-    table = score("s", BLOCK, {**DATA, **change})
-    assert (table.num_rows, table.schema) == (0, SCORES_SCHEMA)
+def test_what_cannot_be_scored_is_one_row_that_says_why(change):
+    row = lone(score("s", BLOCK, {**DATA, **change}))
+    assert row["status"] == "refused"
+    assert row["remedy"]
 
 
-def test_a_broken_declaration_is_an_empty_table():
-    assert score("s", None, DATA).num_rows == 0
-    assert score("s", {**BLOCK, "treatmant": "t"}, DATA).num_rows == 0
+def lone(table):
+    """The one row of a table without scores: no unit, no number, and a reason."""
+    assert table.schema == SCORES_SCHEMA
+    (row,) = table.to_pylist()
+    told = {"study", "status", "status_reason", "remedy"}
+    assert {name for name, value in row.items() if value is not None} == told
+    return row
 
 
-def test_a_crash_is_an_empty_table_and_a_failed_row(monkeypatch):
+def test_a_broken_declaration_is_one_row_that_says_why():
+    assert lone(score("s", None, DATA))["status_reason"] == "no study block"
+    assert "treatmant" in lone(score("s", {**BLOCK, "treatmant": "t"}, DATA))["status_reason"]
+
+
+def test_averages_of_groups_leave_the_row_without_a_unit_out():
+    connection = duckdb.connect()
+    connection.register("scores", score("s", {**BLOCK, "covariates": ["log(x1)"]}, DATA))
+    connection.register("units", pa.table({"unit_id": DATA["unit_id"], "region": DATA["t"]}))
+    query = "select region, avg(dr_score) from units join scores using (unit_id) group by region"
+    assert connection.sql(query).fetchall() == []
+    assert connection.sql("select avg(dr_score), count(unit_id) from scores").fetchall() == [(None, 0)]
+
+
+def test_where_nothing_can_be_crossfitted_propensity_and_weights_stand():
+    units = {**DATA, "f": np.zeros(300)}
+    table = score("s", {**BLOCK, "fold": "f"}, units)
+    assert table.num_rows == 300
+    assert table["dr_score"].null_count == 300
+    assert table["weight_ipw_ate"].null_count == 0
+    reason, mend = json.loads(table["refusals"][0].as_py())["dr_score"]
+    assert (reason, mend) == ("the fold 'f' is 0 in every row", "Mend the column, or declare `folds: 1`")
+
+
+def test_a_crash_is_a_row_that_says_why_and_a_failed_row(monkeypatch):
     from estimators.selection_on_observables import ope
 
     monkeypatch.setattr(ope, "scores", lambda *_: 1 / 0)
-    assert score("s", BLOCK, DATA).num_rows == 0
+    row = lone(score("s", BLOCK, DATA))
+    assert row["status"] == "failed"
+    assert row["status_reason"].startswith("the scores of study s could not be computed: the arithmetic left the range")
     block = {**BLOCK, "options": {"counterfactual": {"bootstrap": 20}}}
     rows = estimate("s", block, DATA).to_pylist()
     failed = {r["estimator"]: r["status_reason"] for r in rows if r["status"] == "failed"}
-    assert failed == {"ope": "ZeroDivisionError: division by zero"}
+    assert set(failed) == {"ope"}
+    assert failed["ope"].startswith("ope (ATT) of study s could not be computed: the arithmetic left the range of")
+    assert "(ZeroDivisionError). Choose another unit" in failed["ope"]
 
 
 def test_weights_of_an_estimator_that_refuses_are_null():
