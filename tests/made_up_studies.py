@@ -60,6 +60,7 @@ def metric(name: str, value: float | None, reason: str = "measured", estimator: 
     return {
         "study": ["s"], "estimator": [estimator], "estimand": [None], "metric": [name], "subject": ["overall"],
         "value": [value], "reason": [reason],
+        "remedy": pa.array([None], pa.string()),
     }  # fmt: skip
 
 
