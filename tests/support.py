@@ -13,6 +13,7 @@ import pytest
 from accepted import Comparisons
 
 from estimators import contracts, warehouse
+from estimators.calendar import counted
 from estimators.problem import Problem
 from estimators.registry import BY_NAME
 from estimators.result import Estimate, Result
@@ -77,6 +78,7 @@ def problem(block: dict[str, Any], units: Any, estimator: str, specification: st
     study = Study.declare("test", block)
     keys = [study.unit] + ([study.time] if study.time else [])
     columns = warehouse.read(units, study.columns(), keys, "test")
+    study, columns = counted(study, columns, warehouse.types_of(units))
     contracts.check(study, columns)
     columns, _ = contracts.complete_rows(study, columns)
     return Problem(study, estimator, specification, study.options_for(estimator, specification), columns)

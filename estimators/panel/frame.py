@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 import numpy as np
 
+from ..calendar_codes import named
 from ..errors import Refusal
 from ..problem import Problem
 
@@ -25,7 +29,7 @@ class Panel:
     y : ndarray of shape (n, T)
         Outcomes, NaN where the cell is missing.
     cohort : ndarray of shape (n,)
-        First treated period; infinity where a unit is not treated up to the last period (0 or NULL or later).
+        First treated period; infinity where a unit is not treated up to the last period (NULL or later).
     """
 
     units: np.ndarray
@@ -58,8 +62,8 @@ def read_panel(problem: Problem) -> Panel:
     y = np.where(row >= 0, problem.y[row], np.nan)
     cohort = problem.columns[study.cohort]
     if cohort.dtype == object:
-        raise Refusal(f"cohort '{study.cohort}' holds text", "Give the first treated period as a number, 0 for never")
-    never = np.isnan(cohort) | (cohort == 0) | (cohort > periods[-1])
+        raise Refusal(f"cohort '{study.cohort}' holds text", "Give the first treated period as a number, NULL for never")
+    never = np.isnan(cohort) | (cohort > periods[-1])
     return Panel(units, periods, row, y, by_unit(np.where(never, np.inf, cohort), code, units, study.cohort))
 
 
@@ -92,6 +96,26 @@ def changes(name: str, unit: object) -> Refusal:
     return Refusal(f"'{name}' changes within unit {unit}", "It must be one value a unit")
 
 
+# How the study at work writes its periods; set while one of its estimators runs (`writing`).
+_FREQUENCY: ContextVar[str | None] = ContextVar("frequency", default=None)
+
+
+@contextmanager
+def writing(frequency: str | None) -> Iterator[None]:
+    """Periods are written as those of a frequency (2001-03) inside, and as they are by default."""
+    token = _FREQUENCY.set(frequency)
+    try:
+        yield
+    finally:
+        _FREQUENCY.reset(token)
+
+
 def label(value: float) -> str:
-    """A period or cohort as text: whole numbers without decimals."""
+    """A period or cohort as text: a counted month as 2001-03, whole numbers without decimals."""
+    frequency = _FREQUENCY.get()
+    return plainly(value) if frequency is None or not np.isfinite(value) else named(int(value), frequency)
+
+
+def plainly(value: float) -> str:
+    """A number as text: whole numbers without decimals."""
     return str(int(value)) if float(value).is_integer() else str(float(value))

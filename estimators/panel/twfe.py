@@ -128,7 +128,7 @@ def _rows(problem: Problem) -> Rows:
             by_unit(cohort, unit, np.unique(problem.columns[study.unit]), str(study.cohort))
     elif cohort is None:
         reason = "no unit is seen twice, and no cohort says to which group each belongs"
-        raise Refusal(reason, "Declare the role 'cohort': the first treated period of a row's group, 0 for never")
+        raise Refusal(reason, "Declare the role 'cohort': the first treated period of a row's group, NULL for never")
     else:
         group = np.unique(cohort, return_inverse=True)[1]
     keep = problem.w > 0
@@ -150,8 +150,8 @@ def _codes(labels: np.ndarray) -> np.ndarray:
 
 def _cohort(values: np.ndarray, name: str, times: np.ndarray) -> np.ndarray:
     if values.dtype == object:
-        raise Refusal(f"cohort '{name}' holds text", "Give the first treated period as a number, 0 for never")
-    return np.where(np.isnan(values) | (values == 0) | (values > times.max()), np.inf, values)
+        raise Refusal(f"cohort '{name}' holds text", "Give the first treated period as a number, NULL for never")
+    return np.where(np.isnan(values) | (values > times.max()), np.inf, values)
 
 
 def _treatment(problem: Problem, cohort: np.ndarray | None, times: np.ndarray) -> np.ndarray:

@@ -109,9 +109,9 @@ def panel_rows(problem: Streamed, x: tuple[Column, ...] = (), clustered: bool = 
     assert study.time is not None
     assert study.cohort is not None
     if not is_number(problem.types[study.cohort]) and problem.types[study.cohort] != '"NULL"':
-        raise Refusal(f"cohort '{study.cohort}' holds text", "Give the first treated period as a number, 0 for never")
+        raise Refusal(f"cohort '{study.cohort}' holds text", "Give the first treated period as a number, NULL for never")
     periods, found = _distinct(problem.source, {study.time: "periods", study.cohort: "cohorts"})
-    cohorts = np.append(found[(found > periods[0]) & (found != 0) & (found <= periods[-1])], np.inf)
+    cohorts = np.append(found[(found > periods[0]) & (found <= periods[-1])], np.inf)
     if len(periods) * len(cohorts) > MOST_CELLS:
         reason = f"{len(periods)} periods by {len(cohorts)} cohorts are more than the {MOST_CELLS} effects that stream"
         raise Refusal(reason, "Use longer periods, fewer cohorts, or raise row_budget")
@@ -129,7 +129,7 @@ def panel_rows(problem: Streamed, x: tuple[Column, ...] = (), clustered: bool = 
 def cohort_sql(name: str, last: float) -> str:
     """SQL of the first treated period; infinity where a unit is not treated up to the last one."""
     g = f"{quoted(name)}::double"
-    return f"case when {g} is null or isnan({g}) or {g} = 0 or {g} > {last!r} then 'infinity'::double else {g} end"
+    return f"case when {g} is null or isnan({g}) or {g} > {last!r} then 'infinity'::double else {g} end"
 
 
 def _distinct(source: Source, columns: Mapping[str, str]) -> list[np.ndarray]:

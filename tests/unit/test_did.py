@@ -22,7 +22,7 @@ from estimators.panel.sample import take_sample
 from estimators.panel.two_period import effect
 
 BLOCK = {
-    "question": "test", "design": "panel", "outcome": "y", "time": "t", "cohort": "g",
+    "question": "test", "design": "panel", "outcome": "y", "time": "t", "cohort": "g", "never": 0,
     "decision": {"primary": "did", "estimand": "ATT", "desired_direction": "more", "minimum_effect": 0.5},
 }  # fmt: skip
 

@@ -234,7 +234,7 @@ def test_the_generated_panel_has_the_effects_that_it_names(tmp_path):
     """Within four standard errors of every ATT(g, t), and the same file from the same seed."""
     path = generated(60_000, seed=3, folder=tmp_path)
     own = {
-        **BLOCK, "outcome": "y", "unit": "id", "time": "period", "cohort": "cohort", "cluster": "region",
+        **BLOCK, "outcome": "y", "unit": "id", "time": "period", "cohort": "cohort", "never": 0, "cluster": "region",
         "row_budget": 1_000,
     }  # fmt: skip
     rows = terms(by_session(own, path))
