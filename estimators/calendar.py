@@ -35,12 +35,12 @@ class Reading:
     study : Study
         With the frequency that its dates show, and periods of the declaration as numbers of periods.
     periods, cohorts : mapping of a raw value to a number
-        Of every raw value (text of a date, or a number); a cohort that means never is None.
+        Of every raw value (text of a date, or a number); infinity is a cohort that means never.
     """
 
     study: Study
     periods: Mapping[Any, float]
-    cohorts: Mapping[Any, float | None]
+    cohorts: Mapping[Any, float]
 
 
 def counted(study: Study, columns: Columns, types: Mapping[str, str]) -> tuple[Study, Columns]:
@@ -83,7 +83,7 @@ def counted_source(study: Study, source: Any, types: Mapping[str, str]) -> tuple
     reading = _reading(study, values, types)
     if reading is None:
         return study, source, types
-    replaced: dict[str, Mapping[Any, float | None]] = {}
+    replaced: dict[str, Mapping[Any, float]] = {}
     if _is_counted(reading.study):
         replaced[study.time] = reading.periods
     if study.cohort is not None and (_is_counted(reading.study) or study.never):
@@ -99,7 +99,7 @@ def counted_source(study: Study, source: Any, types: Mapping[str, str]) -> tuple
     return reading.study, new, {**types, **dict.fromkeys(replaced, "DOUBLE")}
 
 
-def _with_numbers(rows: str, replaced: Mapping[str, Mapping[Any, float | None]], types: Mapping[str, str]) -> str:
+def _with_numbers(rows: str, replaced: Mapping[str, Mapping[Any, float]], types: Mapping[str, str]) -> str:
     """SQL of the rows with the columns replaced, by joins with the values: dates by their text, others as numbers."""
     joins, columns = [], []
     for place, (name, numbers) in enumerate(replaced.items()):
@@ -112,9 +112,7 @@ def _with_numbers(rows: str, replaced: Mapping[str, Mapping[Any, float | None]],
 
 
 def _literal(value: Any) -> str:
-    if value is None:
-        return "null"
-    return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else f"{float(value)!r}::double"
+    return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else f"'{float(value)!r}'::double"
 
 
 def _is_text(kind: str) -> bool:
@@ -139,7 +137,7 @@ def _present(values: np.ndarray) -> Iterable[Any]:
     return np.unique(values[~np.isnan(values)]).tolist()
 
 
-def _mapped(values: np.ndarray, numbers: Mapping[Any, float | None]) -> np.ndarray:
+def _mapped(values: np.ndarray, numbers: Mapping[Any, float]) -> np.ndarray:
     if values.dtype == object:
         found = [None if v is None else numbers.get(v) for v in values]
         return np.array([np.nan if v is None else v for v in found], dtype=float)
@@ -173,7 +171,7 @@ def _reading(study: Study, values: Mapping[str, set[Any]], types: Mapping[str, s
     read = {raw: _cohort(study, raw, periods) for raw in cohorts}
     if study.cohort:
         _check_cohorts(study, read, periods)
-    return Reading(_in_periods(study), periods, {**read, **dict.fromkeys(never)})
+    return Reading(_in_periods(study), periods, {**read, **dict.fromkeys(never, np.inf)})
 
 
 def _means_never(raw: Any, never: tuple[Any, ...]) -> bool:
@@ -268,19 +266,19 @@ def _period(study: Study, name: str, raw: Any) -> float:
     return float(number)
 
 
-def _cohort(study: Study, raw: Any, periods: Mapping[Any, float]) -> float | None:
+def _cohort(study: Study, raw: Any, periods: Mapping[Any, float]) -> float:
     number = _number(raw)
     if isinstance(raw, str) and number is None and _as_date(raw) is None:
         mend = "Give the first treated period as a number, and declare what means never as `never:`"
         raise StudyError(study.name, f"cohort '{study.cohort}' holds text, such as {raw!r}", mend)
     if number is not None and np.isinf(number):
-        return None if number > 0 else number
+        return number
     if number is not None and study.frequency is not None and period_of_code(number, study.frequency) is None:
         raise _stranger(study, raw, periods)
     return _period(study, str(study.cohort), raw if number is None else number)
 
 
-def _check_cohorts(study: Study, read: Mapping[Any, float | None], periods: Mapping[Any, float]) -> None:
+def _check_cohorts(study: Study, read: Mapping[Any, float], periods: Mapping[Any, float]) -> None:
     """Refuse what cannot be a period of this calendar: a sign that no period has, nines, and what lies far away.
 
     A cohort before the first period is treated from the start, one after the last is not treated in the window
@@ -289,7 +287,7 @@ def _check_cohorts(study: Study, read: Mapping[Any, float | None], periods: Mapp
     first, last = min(periods.values()), max(periods.values())
     far = 10 * max(last - first, 1.0)
     for raw, g in sorted(read.items(), key=lambda pair: str(pair[0])):
-        if g is None or first <= g <= last:
+        if first <= g <= last or g == np.inf:
             continue
         zero = _number(raw) == 0 or (g < 0 <= first) or (g <= 0 < first)
         nines = g > last and re.fullmatch("9{2,}", f"{_number(raw) or 0:.0f}") is not None

@@ -116,7 +116,7 @@ def code_of(values: Sequence[float]) -> Code | None:
     x = np.array(values, dtype=float)
     if len(x) < 2 or not np.isfinite(x).all():
         return None
-    scaled = np.round(x * 100, 6)
+    scaled = np.round(np.clip(x, -1e9, 1e9) * 100, 6)
     if (x != np.round(x)).any() and (scaled == np.round(scaled)).all() and _in_years(scaled, "month"):
         return Code("yyyy.mm", "month", f"{x[-1]:.2f}")
     for frequency in ("month", "day", "quarter", "week"):

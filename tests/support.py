@@ -80,8 +80,9 @@ def problem(block: dict[str, Any], units: Any, estimator: str, specification: st
     columns = warehouse.read(units, study.columns(), keys, "test")
     study, columns = counted(study, columns, warehouse.types_of(units))
     contracts.check(study, columns)
+    given = columns
     columns, _ = contracts.complete_rows(study, columns)
-    return Problem(study, estimator, specification, study.options_for(estimator, specification), columns)
+    return Problem(study, estimator, specification, study.options_for(estimator, specification), columns, given=given)
 
 
 def run(block: dict[str, Any], units: Any, estimator: str, estimand: str, specification: str = "default") -> Result:

@@ -11,7 +11,8 @@ import numpy as np
 from ..errors import Refusal
 from ..inference import covariance
 from ..problem import Problem
-from .frame import Panel, by_unit, read_panel
+from .frame import Panel, by_unit, label, read_panel
+from .left_out import check_treatment, missing_units, with_left_out
 
 FEWEST_TREATED = 5
 
@@ -34,6 +35,10 @@ class Compared(Protocol):
     @property
     def n_always_treated(self) -> int:
         """Complete units left out because they are treated in the first period."""
+
+    @property
+    def sizes(self) -> Mapping[float, int]:
+        """Units of each cohort, in ascending order."""
 
     def size(self, cohorts: Iterable[float]) -> int:
         """Units of some cohorts."""
@@ -113,22 +118,27 @@ def take_sample(problem: Problem) -> Sample:
 
     Units that miss a period (a missing value in any column of the study makes one) are left out and counted, for
     every effect compares the same units over time; units treated in the first period have no untreated outcome and
-    are left out and counted. A cohort beyond the last period counts as never treated. Where nobody is never treated
+    are left out and counted, and so are cohorts of one unit, whose effects are not estimated. A cohort beyond the last period counts as never treated. Where nobody is never treated
     and not-yet-treated units are the controls, the last cohort has no controls of its own: it only serves as one.
 
     Raises
     ------
     Refusal
         For a single period, no complete unit, no treated cohort, no controls, a cluster that cuts through units or
-        fewer than two clusters; with status ``not_identified`` for fewer than five treated units, a cohort of one
-        unit or a single control, whose sampling variation cannot be seen.
+        fewer than two clusters, a treatment that contradicts the cohort; with status ``not_identified`` for fewer than
+        five treated units in cohorts of two or more, or a single control, whose sampling variation cannot be seen. Names
+        the units that were left out before, and why.
     """
     panel = read_panel(problem)
+    check_treatment(problem)
     complete, early = panel.complete, panel.cohort <= panel.periods[0]
     keep = complete & ~early
-    check_panel(len(panel.periods), int(keep.sum()), int((~complete).sum()), int(early.sum()))
     cohort = panel.cohort[keep]
-    treated = treated_cohorts(sizes(cohort), problem.own("control_group"))
+    try:
+        check_panel(len(panel.periods), int(keep.sum()), int((~complete).sum()), int(early.sum()))
+        treated = treated_cohorts(sizes(cohort), problem.own("control_group"))
+    except Refusal as refusal:
+        raise with_left_out(refusal, *missing_units(problem)) from None
     x = problem.matrix(problem.covariate_terms())
     return Sample(
         panel.periods, panel.y[keep], x.values[panel.row[keep]], x.names, cohort, treated,
@@ -164,31 +174,33 @@ def treated_cohorts(sizes: Mapping[float, int], control_group: str) -> tuple[flo
     """
     groups = [g for g in sizes if np.isfinite(g)]
     if not groups:
-        raise Refusal("no unit becomes treated after the first period", "Check the cohort: first treated period, or 0")
+        raise Refusal("no unit becomes treated after the first period", "Check the cohort: first treated period, or NULL")
     if len(groups) == len(sizes):
         if control_group == "never_treated":
             raise Refusal(
-                "no control units: every unit is treated by the last period",
+                "no control units: every unit that is compared is treated by the last period",
                 "Set `options: {did: {control_group: not_yet_treated}}`",
             )
         if len(groups) == 1:
             raise Refusal("no control units: all are treated in the same period", "Add units that are treated later")
         groups = groups[:-1]
-    _identified({g: sizes[g] for g in groups}, sum(sizes.values()))
+    single = [g for g in groups if sizes[g] == 1]
+    groups = [g for g in groups if sizes[g] > 1]
+    _identified({g: sizes[g] for g in groups}, single, sum(sizes.values()))
     return tuple(groups)
 
 
-def _identified(treated: Mapping[float, int], n: int) -> None:
-    """Refuse where a group is too small for its variation to be seen."""
+def _identified(treated: Mapping[float, int], single: list[float], n: int) -> None:
+    """Refuse where a group is too small for its variation to be seen; cohorts of one unit are left out before."""
     total = sum(treated.values())
+    alone = f"; cohorts of one unit are left out ({', '.join(map(label, single[:10]))})" if single else ""
     mend = "Read synthetic_control, or add treated units"
     if total < FEWEST_TREATED:
-        reason = f"{total} treated unit{'s' * (total != 1)}: standard errors need at least {FEWEST_TREATED}"
-        raise Refusal(reason, mend, "not_identified")
-    single = [g for g, size in treated.items() if size == 1]
-    if single:
-        reason = f"cohort {single[0]:g} has one unit, so its sampling variation cannot be seen"
-        raise Refusal(reason, "Leave such cohorts out, or read synthetic_control for them", "not_identified")
+        if not total and len(single) == 1:
+            raise Refusal(f"1 treated unit: standard errors need at least {FEWEST_TREATED}", mend, "not_identified")
+        where = " in cohorts of two or more" if single else ""
+        reason = f"{total} treated unit{'s' * (total != 1)}{where}: standard errors need at least {FEWEST_TREATED}"
+        raise Refusal(reason + alone, mend, "not_identified")
     if n - total < 2:
         raise Refusal("a single control unit: its sampling variation cannot be seen", "Add controls", "not_identified")
 

@@ -14,6 +14,7 @@ from ..result import CurvePoint, Diagnostic, Result
 from ..sample import check_sample
 from .bacon import FORBIDDEN, Negative, Pair, decompose, negative_weights
 from .frame import by_unit
+from .left_out import check_treatment
 from .sample import FEWEST_TREATED
 from .within import Within, is_absorbed
 
@@ -94,6 +95,7 @@ def twfe(problem: Problem, estimand: str) -> Result:
     Goodman-Bacon (2021), Journal of Econometrics 225; de Chaisemartin & D'Haultfoeuille (2020), AER 110.
     """
     check_sample(problem)
+    check_treatment(problem)
     rows = _rows(problem)
     within = Within.of(rows.group, rows.period, rows.w)
     classical = problem.own("variance") == "classical"
