@@ -1,7 +1,7 @@
 """Time and cohort as the study means them: consecutive periods, and no cohort for a unit that is never treated.
 
-Read once at the entrance, for rows in memory and for streams alike: everything behind it meets numbers of periods, and a
-cohort that is NULL or a period.
+Read once at the entrance, for rows in memory and for streams alike: everything behind it meets numbers of periods, and
+a cohort that is NULL or a period.
 """
 
 from __future__ import annotations
@@ -163,9 +163,9 @@ def _reading(study: Study, values: Mapping[str, set[Any]], types: Mapping[str, s
     cohorts, never = set(), set()
     for raw in values[study.cohort] if study.cohort else ():
         (never if _means_never(raw, study.never) else cohorts).add(raw)
-    if study.cohort and not study.never and any(isinstance(v, str) for v in cohorts):
-        if not _DATED.match(types.get(study.cohort, "")):
-            return None
+    texts = study.cohort and not study.never and any(isinstance(v, str) for v in cohorts)
+    if texts and not _DATED.match(types.get(str(study.cohort), "")):
+        return None
     study = _with_frequency(study, times, cohorts, dated)
     periods = {raw: _period(study, str(study.time), raw) for raw in times}
     read = {raw: _cohort(study, raw, periods) for raw in cohorts}
@@ -205,7 +205,8 @@ def _with_frequency(study: Study, times: set[Any], cohorts: set[Any], dated: boo
             return study
         raise StudyError(
             study.name, f"time '{study.time}' holds periods coded {code.name}, such as {code.example}: as numbers their "
-            "steps differ where a year ends", f"Declare `frequency: {code.frequency}`, or number the periods in the units",
+            "steps differ where a year ends",
+            f"Declare `frequency: {code.frequency}`, or number the periods in the units",
         )  # fmt: skip
     for raw in sorted(times | {c for c in cohorts if isinstance(c, str)}):
         moment = _as_date(raw)
@@ -229,7 +230,8 @@ def _with_frequency(study: Study, times: set[Any], cohorts: set[Any], dated: boo
             seen = starts.get(period_of_date(day, found))
             if seen is not None and (day.year, day.month, day.day) != (seen.year, seen.month, seen.day):
                 raise StudyError(
-                    study.name, f"cohort '{study.cohort}' holds {raw}, inside a {found} that is seen on {seen:%Y-%m-%d}",
+                    study.name,
+                    f"cohort '{study.cohort}' holds {raw}, inside a {found} that is seen on {seen:%Y-%m-%d}",
                     f"Declare `frequency: {found}` if its whole {found} counts as treated, or date it by a period",
                 )  # fmt: skip
     return study
@@ -317,7 +319,9 @@ def _in_periods(study: Study) -> Study:
         if value is None:
             continue
         if study.frequency is None and isinstance(value, str):
-            raise StudyError(study.name, f"'{key}' is the date {value}, and '{study.time}' holds numbers", "Give a number")
+            raise StudyError(
+                study.name, f"'{key}' is the date {value}, and '{study.time}' holds numbers", "Give a number"
+            )
         told[key] = _period(study, key, value)
     return dataclasses.replace(study, **told)
 

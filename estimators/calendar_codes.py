@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -86,7 +87,9 @@ def frequency_of_dates(days: Sequence[datetime.date]) -> str | None:
     """The longest frequency of which every date is the same place: all on 1 January, on the first or the last of
     months, on one weekday, or on all days of a span; None where none holds."""
     dates = sorted({datetime.date(d.year, d.month, d.day) for d in days})
-    if any((d.hour, d.minute, d.second, d.microsecond) != (0, 0, 0, 0) for d in days if isinstance(d, datetime.datetime)):
+    if any(
+        (d.hour, d.minute, d.second, d.microsecond) != (0, 0, 0, 0) for d in days if isinstance(d, datetime.datetime)
+    ):
         return None
     one = datetime.timedelta(days=1)
     if all(d.day == 1 for d in dates) or all((d + one).day == 1 for d in dates):
@@ -96,7 +99,7 @@ def frequency_of_dates(days: Sequence[datetime.date]) -> str | None:
         return "quarter" if len({m % 3 for m in months}) == 1 else "month"
     if len({(d.month, d.day) for d in dates}) == 1 and len(dates) > 1:
         return "year"
-    steps = {(b - a).days for a, b in zip(dates, dates[1:], strict=False)}
+    steps = {(b - a).days for a, b in itertools.pairwise(dates)}
     if steps and all(step % 7 == 0 for step in steps):
         return "week"
     return "day" if steps == {1} else None

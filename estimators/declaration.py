@@ -92,14 +92,7 @@ class Declaration:
         for key in _NUMBER_KEYS:
             if self.block.get(key) is not None:
                 values[key] = self.number(key, self.block[key])
-        for key in _PERIOD_KEYS:
-            if self.block.get(key) is not None:
-                values[key] = self._when(key, self.block[key])
-        values["never"] = self._never(self.block.get("never"))
-        if self.block.get("frequency") is not None:
-            values["frequency"] = self.choice("frequency", self.block["frequency"], FREQUENCIES)
-        if self.block.get("cohort_of") is not None:
-            values["cohort_of"] = self.choice("cohort_of", self.block["cohort_of"], ("treatment", "intervention"))
+        values |= self._calendar()
         for key in ("seed", "folds", "repeats", "row_budget"):
             if self.block.get(key) is not None:
                 values[key] = self._whole(key, self.block[key])
@@ -107,6 +100,14 @@ class Declaration:
             if key not in values:
                 raise self.error(f"role '{key}' is not declared", f"Add `{key}:` to the study block")
         return values
+
+    def _calendar(self) -> dict[str, Any]:
+        """Named periods, how periods are counted, what means never treated, and what the cohort dates."""
+        words = {"frequency": FREQUENCIES, "cohort_of": ("treatment", "intervention")}
+        given = {key: value for key, value in self.block.items() if value is not None}
+        values = {key: self.choice(key, given[key], allowed) for key, allowed in words.items() if key in given}
+        values |= {key: self._when(key, given[key]) for key in _PERIOD_KEYS if key in given}
+        return {**values, "never": self._never(given.get("never"))}
 
     def _rules(self) -> dict[str, Any]:
         """Design, policy words, options and specifications."""
@@ -146,7 +147,11 @@ class Declaration:
             return value.isoformat()[:10]
         if isinstance(value, str):
             try:
-                return datetime.date.fromisoformat(value.strip()).isoformat() if "-" in value[1:] else self.number(key, value)
+                return (
+                    datetime.date.fromisoformat(value.strip()).isoformat()
+                    if "-" in value[1:]
+                    else self.number(key, value)
+                )
             except ValueError:
                 pass
         return self.number(key, value)
@@ -159,7 +164,9 @@ class Declaration:
         out = [one.isoformat()[:10] if isinstance(one, datetime.date) else one for one in listed]
         for one in out:
             if isinstance(one, bool) or not isinstance(one, (int, float, str)):
-                raise self.error(f"'never' must hold numbers or text, not {one!r}", "Write `never: 0` or `never: [9999, -1]`")
+                raise self.error(
+                    f"'never' must hold numbers or text, not {one!r}", "Write `never: 0` or `never: [9999, -1]`"
+                )
         return tuple(out)
 
     def _whole(self, key: str, value: Any) -> int:

@@ -162,7 +162,9 @@ def _cohort_of_clusters(panel: Panel, of_unit: np.ndarray, clusters: np.ndarray,
 def _check(panel: Panel, treated: np.ndarray, donors: np.ndarray) -> int:
     """Refuse as `donor_pool` says; the number of periods before treatment."""
     if len(treated) == 0:
-        raise Refusal("no treated unit", "Give the treated units' first treated period as their cohort, NULL for others")
+        raise Refusal(
+            "no treated unit", "Give the treated units' first treated period as their cohort, NULL for others"
+        )
     starts = np.unique(panel.cohort[treated])
     if len(starts) > 1:
         listed = ", ".join(label(s) for s in starts[:3]) + (" …" if len(starts) > 3 else "")

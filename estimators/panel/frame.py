@@ -62,7 +62,9 @@ def read_panel(problem: Problem) -> Panel:
     y = np.where(row >= 0, problem.y[row], np.nan)
     cohort = problem.columns[study.cohort]
     if cohort.dtype == object:
-        raise Refusal(f"cohort '{study.cohort}' holds text", "Give the first treated period as a number, NULL for never")
+        raise Refusal(
+            f"cohort '{study.cohort}' holds text", "Give the first treated period as a number, NULL for never"
+        )
     never = np.isnan(cohort) | (cohort > periods[-1])
     return Panel(units, periods, row, y, by_unit(np.where(never, np.inf, cohort), code, units, study.cohort))
 

@@ -88,7 +88,7 @@ def _cohorts(cohorts: list[float]) -> str:
 
 
 def check_treatment(problem: Problem) -> None:
-    """Refuse a treatment of zeros and ones that is not 1{t ≥ cohort}; one that never changes within a unit marks groups.
+    """Refuse a treatment of zeros and ones that is not 1{t ≥ cohort}; one that is fixed within all units marks groups.
 
     Raises
     ------
@@ -125,4 +125,3 @@ def contradiction(treatment: str, cohort: str, early: int, late: int, backs: int
     reason = f"the treatment '{treatment}' contradicts the cohort '{cohort}': {', '.join(parts)}, such as {example}"
     mend = "Mend one of the two; where the cohort dates something else than the treatment, declare "
     return Refusal(reason, mend + "`cohort_of: intervention`")
-

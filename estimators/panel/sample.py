@@ -118,16 +118,16 @@ def take_sample(problem: Problem) -> Sample:
 
     Units that miss a period (a missing value in any column of the study makes one) are left out and counted, for
     every effect compares the same units over time; units treated in the first period have no untreated outcome and
-    are left out and counted, and so are cohorts of one unit, whose effects are not estimated. A cohort beyond the last period counts as never treated. Where nobody is never treated
-    and not-yet-treated units are the controls, the last cohort has no controls of its own: it only serves as one.
+    are left out and counted, and so are cohorts of one unit, whose effects are not estimated. A cohort beyond the last
+    period counts as never treated. Where nobody is never treated and not-yet-treated units are the controls, the last cohort has no controls of its own: it only serves as one.
 
     Raises
     ------
     Refusal
         For a single period, no complete unit, no treated cohort, no controls, a cluster that cuts through units or
         fewer than two clusters, a treatment that contradicts the cohort; with status ``not_identified`` for fewer than
-        five treated units in cohorts of two or more, or a single control, whose sampling variation cannot be seen. Names
-        the units that were left out before, and why.
+        five treated units in cohorts of two or more, or a single control, whose sampling variation cannot be seen.
+        Names the units that were left out before, and why.
     """
     panel = read_panel(problem)
     check_treatment(problem)
@@ -174,7 +174,9 @@ def treated_cohorts(sizes: Mapping[float, int], control_group: str) -> tuple[flo
     """
     groups = [g for g in sizes if np.isfinite(g)]
     if not groups:
-        raise Refusal("no unit becomes treated after the first period", "Check the cohort: first treated period, or NULL")
+        raise Refusal(
+            "no unit becomes treated after the first period", "Check the cohort: first treated period, or NULL"
+        )
     if len(groups) == len(sizes):
         if control_group == "never_treated":
             raise Refusal(

@@ -109,7 +109,9 @@ def panel_rows(problem: Streamed, x: tuple[Column, ...] = (), clustered: bool = 
     assert study.time is not None
     assert study.cohort is not None
     if not is_number(problem.types[study.cohort]) and problem.types[study.cohort] != '"NULL"':
-        raise Refusal(f"cohort '{study.cohort}' holds text", "Give the first treated period as a number, NULL for never")
+        raise Refusal(
+            f"cohort '{study.cohort}' holds text", "Give the first treated period as a number, NULL for never"
+        )
     periods, found = _distinct(problem.source, {study.time: "periods", study.cohort: "cohorts"})
     cohorts = np.append(found[(found > periods[0]) & (found <= periods[-1])], np.inf)
     if len(periods) * len(cohorts) > MOST_CELLS:

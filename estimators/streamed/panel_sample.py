@@ -104,8 +104,9 @@ def _check_treatment(problem: Streamed) -> None:
     rows = problem.source.sql(f"{quoted(study.unit)} as u, {d} as d, {t} as t, {g} as g")
     path = f"select *, lag(d) over (partition by u order by t) as before from ({rows})"
     units = (
-        "select u, min(d) <> max(d) as varies, sum((d = 1 and t < g)::int) as early, sum((d = 0 and t >= g)::int) as late, "
-        f"max((d < before)::int) as back, min(case when (d = 1) <> (t >= g) then t end) as moment from ({path}) group by u"
+        "select u, min(d) <> max(d) as varies, sum((d = 1 and t < g)::int) as early, "
+        "sum((d = 0 and t >= g)::int) as late, max((d < before)::int) as back, "
+        f"min(case when (d = 1) <> (t >= g) then t end) as moment from ({path}) group by u"
     )
     varies, early, late, backs, unit, at = problem.source.rows(
         "select bool_or(varies), sum(early), sum(late), sum(back), min(u) filter (where early + late > 0), "

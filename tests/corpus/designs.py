@@ -87,7 +87,7 @@ CASES = [
     Case("one_period", of_rows(YEAR == 2004), staggered(),
          ("the panel has a single period", "Add periods before and after treatment"),
          "nothing changes within one period"),
-    Case("time_backwards", panel(year=-YEAR), staggered(), ("no unit becomes treated after the first period",),
+    Case("time_backwards", panel(year=-YEAR), staggered(), ("cohort 'cohort' holds 2004, which is no period",),
          "cohorts are periods: those of another clock never come"),
     Case("synthetic_control_without_donors", panel(cohort=np.full(len(UNIT), 2004.0)),
          staggered(design="synthetic_control", decision=decision("synthetic_control", "ATT")),
