@@ -160,7 +160,8 @@ def _reading(study: Study, values: Mapping[str, set[Any]], types: Mapping[str, s
     dated = bool(_DATED.match(types.get(study.time, "")))
     if not times or (not dated and any(isinstance(v, str) for v in times)):
         return None
-    cohorts, never = set(), set()
+    cohorts: set[Any] = set()
+    never: set[Any] = set()
     for raw in values[study.cohort] if study.cohort else ():
         (never if _means_never(raw, study.never) else cohorts).add(raw)
     texts = study.cohort and not study.never and any(isinstance(v, str) for v in cohorts)
@@ -204,8 +205,8 @@ def _with_frequency(study: Study, times: set[Any], cohorts: set[Any], dated: boo
         if code is None:
             return study
         raise StudyError(
-            study.name, f"time '{study.time}' holds periods coded {code.name}, such as {code.example}: as numbers their "
-            "steps differ where a year ends",
+            study.name, f"time '{study.time}' holds periods coded {code.name}, such as {code.example}: as numbers "
+            "their steps differ where a year ends",
             f"Declare `frequency: {code.frequency}`, or number the periods in the units",
         )  # fmt: skip
     for raw in sorted(times | {c for c in cohorts if isinstance(c, str)}):

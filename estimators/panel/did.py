@@ -41,7 +41,8 @@ def did(problem: Problem, estimand: str) -> Result:
     Parameters
     ----------
     problem : Problem
-        Roles unit, time, cohort (first treated period; 0 or NULL: never) and outcome; covariates are read in the base
+        Roles unit, time, cohort (first treated period; NULL or ``never``: never) and outcome; covariates are
+        read in the base
         period. Options control_group, method, covariates, bootstrap, honest; the propensity's link is the study's.
     estimand : str
         ATT.
