@@ -120,7 +120,8 @@ def take_sample(problem: Problem) -> Sample:
     every effect compares the same units over time; units treated in the first period have no untreated outcome and
     are left out and counted, and so are cohorts of one unit, whose effects are not estimated. A cohort beyond the last
     period counts as never treated. Where
-    nobody is never treated and not-yet-treated units are the controls, the last cohort has no controls of its own: it only serves as one.
+    nobody is never treated and not-yet-treated units are the controls, the last cohort has no controls of its
+    own: it only serves as one.
 
     Raises
     ------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from unittest import mock
 
 import numpy as np
 import pyarrow as pa
@@ -10,10 +11,12 @@ import pytest
 
 from estimators import estimate
 from estimators.calendar_codes import code_of, frequency_of_dates, named, period_of_code, period_of_date
+from estimators.registry import BY_NAME
 
 BLOCK = {
     "question": "q", "design": "panel", "outcome": "y", "unit": "unit_id", "time": "t", "cohort": "g",
     "decision": {"primary": "did", "estimand": "ATT", "desired_direction": "more", "minimum_effect": 0},
+    "options": {"did": {"honest": False, "bootstrap": 20}},
 }  # fmt: skip
 MONTHS = [200010, 200011, 200012, 200101, 200102, 200103]
 BUDGETS = pytest.mark.parametrize("budget", [10**6, 10])
@@ -31,7 +34,8 @@ def panel(cohorts=(3,) * 8 + (4,) * 8 + (None,) * 16, periods=range(1, 7), step=
 
 
 def answers(units, estimator="did", **more):
-    rows = estimate("s", {**BLOCK, **more}, units).to_pylist()
+    with mock.patch("estimators.build.ESTIMATORS", (BY_NAME[estimator],)):
+        rows = estimate("s", {**BLOCK, **more}, units).to_pylist()
     return {row["term"]: row for row in rows if row["estimator"] == estimator}
 
 
