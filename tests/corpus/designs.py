@@ -88,7 +88,7 @@ CASES = [
          ("the panel has a single period", "Add periods before and after treatment"),
          "nothing changes within one period"),
     Case("time_backwards", panel(year=-YEAR), staggered(), ("cohort 'cohort' holds 2004, which is no period",),
-         "cohorts are periods: those of another clock never come"),
+         "cohorts are periods: those of another clock never come", gate="cohort cohorts"),
     Case("synthetic_control_without_donors", panel(cohort=np.full(len(UNIT), 2004.0)),
          staggered(design="synthetic_control", decision=decision("synthetic_control", "ATT")),
          ("donor",), "nobody can stand for the treated"),
