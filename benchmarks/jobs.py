@@ -171,7 +171,7 @@ def _did(path: Path) -> Numbers:
 
     block = {
         "question": "Does the treatment raise y?", "design": "panel", "outcome": PANEL.outcome, "unit": PANEL.unit,
-        "time": PANEL.time, "cohort": PANEL.cohort, "row_budget": 10,
+        "time": PANEL.time, "cohort": PANEL.cohort, "never": 0, "row_budget": 10,
         "options": {"did": {"honest": False}},  # neither peer gives robust intervals in the same run
         "decision": {"primary": "did", "estimand": "ATT", "desired_direction": "more", "minimum_effect": 1},
     }  # fmt: skip

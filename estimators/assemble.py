@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from . import contracts, warehouse
+from .calendar import counted, counted_source
 from .problem import Problem
 from .study import Study
 from .warehouse import Columns
@@ -47,9 +48,11 @@ def assemble(
     source = _warehouse(units, session, study, _budget(study, for_design))
     if source is not None:
         return _streamed(study, source, by_running)
-    contracts.check_types(study, warehouse.types_of(units))
+    types = warehouse.types_of(units)
+    contracts.check_types(study, types)
     keys = [study.unit] + ([study.time] if study.time else [])
     columns = warehouse.read(units, study.columns(), keys, study.name)
+    study, columns = counted(study, columns, types)
     network = None if study.edges is None or edges is None else warehouse.read_edges(edges, study.name)
     return held(study, columns, by_running, network)
 
@@ -107,6 +110,7 @@ def _streamed(study: Study, source: Any, by_running: bool) -> tuple[Any, int]:
     types = source.types()
     warehouse.check_columns(study.columns(), list(types), study.name)
     contracts.check_types(study, types)
+    study, source, types = counted_source(study, source, types)
     return streamed(study, source, types, facts(source, study, types), by_running)
 
 

@@ -19,8 +19,9 @@ _NESTED = re.compile(r".*\]$|(struct|map|union|list|array|blob|bytea|binary|vari
 _SCALAR = re.compile(r"(interval|date|time|uuid|bit)")
 # Roles whose gaps are judged where their own effect is estimated, and not for the whole study.
 SECONDARY, GUARDRAIL = "secondary outcome", "guardrail"
-# A unit that is never treated has none: NULL, 0 or any period after the last.
-COHORT = "cohort"
+# A unit that is never treated has none (`estimators.calendar`).
+COHORT, TIME = "cohort", "time"
+_CLOCK = re.compile(r"(date|timestamp)")
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,8 @@ def check_types(study: Study, types: Mapping[str, str]) -> None:
     """
     for role, name, text_allowed in [("unit", study.unit, True), *roles(study)]:
         kind = kind_of_type(types.get(name, ""))
+        if role in (TIME, COHORT) and _CLOCK.match(types.get(name, "").lower()):
+            continue
         if kind == "nested" or (kind == "scalar" and not text_allowed):
             mend = "Cast it to a number in the units (days since a date, a year)"
             mend = "Give one number or one text a row in the units" if kind == "nested" else mend
@@ -246,7 +249,7 @@ def _check_column(study: Study, role: str, name: str, facts: ColumnFacts, rows: 
     if facts.text is not None and not text_allowed:
         mend = f"Cast it in staging, or write C({name}) for a covariate"
         if role == COHORT:
-            mend = "Give the first treated period as a number, 0 for never"
+            mend = "Give the first treated period as a number, NULL for never, or declare what means never as `never:`"
         raise StudyError(study.name, f"{role} '{name}' holds text, such as {facts.text}", mend)
     if role == COHORT:
         return

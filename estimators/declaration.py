@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 import difflib
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from . import declared_outcomes
+from .calendar_codes import FREQUENCIES
 from .errors import StudyError
 from .registry import BY_NAME, Option
 from .study import Decision, Study, hash_of_block
@@ -24,8 +26,9 @@ _LIST_ROLES = (
     "covariates", "instruments", "effect_modifiers", "negative_control_exposures", "negative_control_outcomes",
 )  # fmt: skip
 _NUMBER_KEYS = (
-    "cutoff", "allocation", "value_per_unit", "cost_per_unit", "intervention_time", "cross_section",
+    "cutoff", "allocation", "value_per_unit", "cost_per_unit",
 )  # fmt: skip
+_PERIOD_KEYS = ("intervention_time", "cross_section")
 _DECISION_KEYS = ("primary", "estimand", "term", "specification", "desired_direction", "minimum_effect")
 CUTOFF_RULES = (">=", ">", "<=", "<")
 _NUMBER_LISTS = ("doses", "gammas")  # options of estimators that list numbers; other lists are of terms
@@ -34,7 +37,8 @@ _SHARED_OPTIONS = ("propensity", "outcome", "folds", "repeats", "cluster_varianc
 _KNOWN_KEYS = (
     "design", *_TEXT_KEYS, *_COLUMN_ROLES, *_LIST_ROLES, *_NUMBER_KEYS,
     "missing", "benchmark_covariates", "decision", "options", "specifications", "seed", "folds", "repeats",
-    "row_budget", "a_a_test", "cutoff_rule", "secondary_outcomes", "guardrails",
+    "row_budget", "a_a_test", "cutoff_rule", "secondary_outcomes", "guardrails", *_PERIOD_KEYS, "never", "frequency",
+    "cohort_of",
 )  # fmt: skip
 
 
@@ -90,6 +94,7 @@ class Declaration:
         for key in _NUMBER_KEYS:
             if self.block.get(key) is not None:
                 values[key] = self.number(key, self.block[key])
+        values |= self._calendar()
         for key in ("seed", "folds", "repeats", "row_budget"):
             if self.block.get(key) is not None:
                 values[key] = self._whole(key, self.block[key])
@@ -97,6 +102,14 @@ class Declaration:
             if key not in values:
                 raise self.error(f"role '{key}' is not declared", f"Add `{key}:` to the study block")
         return values
+
+    def _calendar(self) -> dict[str, Any]:
+        """Named periods, how periods are counted, what means never treated, and what the cohort dates."""
+        words = {"frequency": FREQUENCIES, "cohort_of": ("treatment", "intervention")}
+        given = {key: value for key, value in self.block.items() if value is not None}
+        values = {key: self.choice(key, given[key], allowed) for key, allowed in words.items() if key in given}
+        values |= {key: self._when(key, given[key]) for key in _PERIOD_KEYS if key in given}
+        return {**values, "never": self._never(given.get("never"))}
 
     def _rules(self) -> dict[str, Any]:
         """Design, policy words, options and specifications."""
@@ -141,6 +154,34 @@ class Declaration:
         if not math.isfinite(number):
             raise self.error(f"'{key}' must be a number, not {value!r}", "Write it without quotes or units")
         return number
+
+    def _when(self, key: str, value: Any) -> Any:
+        """A period: a number, or the text of a date such as 2001-03-01."""
+        if isinstance(value, datetime.date):
+            return value.isoformat()[:10]
+        if isinstance(value, str):
+            try:
+                return (
+                    datetime.date.fromisoformat(value.strip()).isoformat()
+                    if "-" in value[1:]
+                    else self.number(key, value)
+                )
+            except ValueError:
+                pass
+        return self.number(key, value)
+
+    def _never(self, value: Any) -> tuple[Any, ...]:
+        """Cohorts that mean never treated: a number or a text, or a list of these."""
+        if value is None:
+            return ()
+        listed = value if isinstance(value, (list, tuple)) else [value]
+        out = [one.isoformat()[:10] if isinstance(one, datetime.date) else one for one in listed]
+        for one in out:
+            if isinstance(one, bool) or not isinstance(one, (int, float, str)):
+                raise self.error(
+                    f"'never' must hold numbers or text, not {one!r}", "Write `never: 0` or `never: [9999, -1]`"
+                )
+        return tuple(out)
 
     def _whole(self, key: str, value: Any) -> int:
         if not self.number(key, value).is_integer():

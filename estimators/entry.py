@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -103,11 +104,11 @@ class Estimator:
     def load(self) -> Callable[[Problem, str], Result]:
         """The function that estimates: (problem, estimand) to a Result."""
         module, function = self.where.split(":")
-        return getattr(load(f"estimators.{module}"), function)
+        return _writing(getattr(load(f"estimators.{module}"), function))
 
     def load_streamed(self) -> Callable[[Any, str], Result]:
         """Its namesake for studies above their row budget: ``estimators.streamed.<name>:<name>``."""
-        return getattr(load(f"estimators.streamed.{self.name}"), self.name)
+        return _writing(getattr(load(f"estimators.streamed.{self.name}"), self.name))
 
     def suits(self, study: Study, treatment_kind: str | None) -> bool:
         """Whether the study's roles allow it. ``treatment_kind`` is binary, continuous or None."""
@@ -118,3 +119,14 @@ class Estimator:
         if self.either and not any(study.has(role) for role in self.either):
             return False
         return self.treatment in (None, treatment_kind) or (self.treatment == "any" and treatment_kind is not None)
+
+
+def _writing(function: Callable[[Any, str], Result]) -> Callable[[Any, str], Result]:
+    """The function, with periods written as the study's frequency has them."""
+
+    @functools.wraps(function)
+    def run(problem: Any, estimand: str) -> Result:
+        with load("estimators.panel.labels").writing(problem.study.frequency):
+            return function(problem, estimand)
+
+    return run

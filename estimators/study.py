@@ -109,8 +109,11 @@ class Study:
     secondary_outcomes: tuple[str, ...] = ()
     guardrails: tuple[Guardrail, ...] = ()
     edges: str | None = None
-    intervention_time: float | None = None
-    cross_section: float | None = None
+    intervention_time: Any = None
+    cross_section: Any = None
+    never: tuple[Any, ...] = ()
+    frequency: str | None = None
+    cohort_of: str = "treatment"
     allocation: float | None = None
     population: str | None = None
     outcome_unit: str | None = None

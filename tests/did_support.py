@@ -18,7 +18,7 @@ from estimators.streamed import panel_rows
 from estimators.streamed.panel_influence import simultaneous_critical_value
 
 BLOCK = {
-    "question": "test", "design": "panel", "outcome": "y", "time": "t", "cohort": "g",
+    "question": "test", "design": "panel", "outcome": "y", "time": "t", "cohort": "g", "never": 0,
     "decision": {"primary": "did", "estimand": "ATT", "desired_direction": "more", "minimum_effect": 0.5},
 }  # fmt: skip
 

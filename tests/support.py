@@ -13,6 +13,7 @@ import pytest
 from accepted import Comparisons
 
 from estimators import contracts, warehouse
+from estimators.calendar import counted
 from estimators.problem import Problem
 from estimators.registry import BY_NAME
 from estimators.result import Estimate, Result
@@ -77,9 +78,11 @@ def problem(block: dict[str, Any], units: Any, estimator: str, specification: st
     study = Study.declare("test", block)
     keys = [study.unit] + ([study.time] if study.time else [])
     columns = warehouse.read(units, study.columns(), keys, "test")
+    study, columns = counted(study, columns, warehouse.types_of(units))
     contracts.check(study, columns)
+    given = columns
     columns, _ = contracts.complete_rows(study, columns)
-    return Problem(study, estimator, specification, study.options_for(estimator, specification), columns)
+    return Problem(study, estimator, specification, study.options_for(estimator, specification), columns, given=given)
 
 
 def run(block: dict[str, Any], units: Any, estimator: str, estimand: str, specification: str = "default") -> Result:

@@ -38,7 +38,7 @@ def draw(
         "y": y.ravel(), "x": np.repeat(x, PERIODS), "c": np.repeat(group, PERIODS),
     }  # fmt: skip
     block: dict[str, Any] = {
-        "question": "calibration", "design": "panel", "outcome": "y", "time": "t", "cohort": "g",
+        "question": "calibration", "design": "panel", "outcome": "y", "time": "t", "cohort": "g", "never": 0,
         "decision": {"primary": "did", "estimand": "ATT", "desired_direction": "more", "minimum_effect": 0},
         # Neither the simultaneous band nor the robust intervals are judged here.
         "options": {"did": {"bootstrap": 100, "honest": False}},

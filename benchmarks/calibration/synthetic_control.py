@@ -39,6 +39,7 @@ def draw(
     }  # fmt: skip
     block: dict[str, Any] = {
         "question": "calibration", "design": "synthetic_control", "outcome": "y", "time": "period", "cohort": "cohort",
+        "never": 0,
         "decision": {"primary": "synthetic_did", "estimand": "ATT", "desired_direction": "more", "minimum_effect": 0},
         "options": {"synthetic_control": {"conformal": "none", "placebo_draws": 99}},
     }  # fmt: skip

@@ -35,7 +35,7 @@ def draw(
         "y": y.ravel(), "c": np.repeat(group, PERIODS),
     }  # fmt: skip
     block: dict[str, Any] = {
-        "question": "calibration", "design": "panel", "outcome": "y", "time": "t", "cohort": "g",
+        "question": "calibration", "design": "panel", "outcome": "y", "time": "t", "cohort": "g", "never": 0,
         "decision": {"primary": "twfe", "estimand": "ATT", "desired_direction": "more", "minimum_effect": 0},
     }  # fmt: skip
     if clustered:

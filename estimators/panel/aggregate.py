@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .att_gt import GroupTime
-from .frame import label
+from .labels import label, plainly
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def averages_of(effects: GroupTime, shares: Shares) -> Averages:
     def shared(keep: np.ndarray, term: str, at: float | None = None) -> Average:
         return by_share(att[keep], psi[:, keep], g[keep], shares, term, at)
 
-    event = tuple(shared(t - g == e, f"event_time={label(e)}", float(e)) for e in np.unique(t - g))
+    event = tuple(shared(t - g == e, f"event_time={plainly(e)}", float(e)) for e in np.unique(t - g))
     group = tuple(
         plain(att[keep], psi[:, keep], (float(c),), f"cohort={label(c)}", float(c))
         for c in np.unique(g[post])

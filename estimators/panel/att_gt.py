@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import Refusal
+from .labels import label
 from .sample import Sample
 from .two_period import Effect, effect
 
@@ -57,7 +58,7 @@ class Comparison:
     @property
     def name(self) -> str:
         """As a reader writes it."""
-        return f"ATT({self.cohort:g}, {self.time:g})"
+        return f"ATT({label(self.cohort)}, {label(self.time)})"
 
     def refuse(self, refusal: Refusal) -> Refusal:
         """The refusal of one of its models, naming it."""

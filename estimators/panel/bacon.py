@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .frame import label
+from .labels import label
 from .two_by_two import Block, two_by_two
 
 NEVER, LATER, EARLIER, ALWAYS = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,8 +14,9 @@ from ..problem import Problem
 from ..result import CurvePoint, Diagnostic, Estimate, Result
 from .aggregate import Average, Averages, Shares, averages_of
 from .att_gt import Cell, GroupTime, group_time_effects
-from .frame import label
 from .honest_did import Honest, honest_did
+from .labels import label
+from .left_out import left_words
 from .pretrends import LEVEL, PreTrends, sample_test, setting_of, tried
 from .sample import Compared, Sample, take_sample
 
@@ -41,7 +43,8 @@ def did(problem: Problem, estimand: str) -> Result:
     Parameters
     ----------
     problem : Problem
-        Roles unit, time, cohort (first treated period; 0 or NULL: never) and outcome; covariates are read in the base
+        Roles unit, time, cohort (first treated period; NULL or ``never``: never) and outcome; covariates are
+        read in the base
         period. Options control_group, method, covariates, bootstrap, honest; the propensity's link is the study's.
     estimand : str
         ATT.
@@ -90,6 +93,12 @@ def assembled(
     after = tuple(one for one in found.event_time if one.at is not None and one.at >= 0)
     asked = problem.own("honest")
     honest = honest_did(effects, shares, after, sample, problem.study.seed) if asked else Honest()
+    words = left_words(
+        sample.sizes, {c.cohort for c in effects.cells if c.is_post}, sample.n_incomplete, sample.n_always_treated,
+        effects.n_skipped,
+    )  # fmt: skip
+    if words:
+        estimates[0] = dataclasses.replace(estimates[0], status_reason=words)
     curves = [*_event_study(found, sample, critical), *_att_gt(effects, sample), *honest.curves]
     return Result(tuple(estimates), diagnostics, tuple(curves), honest.rows)
 
@@ -166,9 +175,9 @@ def _diagnostics(
         Diagnostic("units_always_treated", "overall", float(sample.n_always_treated)),
         Diagnostic("cells_without_controls", "overall", float(effects.n_skipped)),
     ]
-    out += [
-        Diagnostic("cohort_left_out", f"cohort={label(g)}", float(units)) for g, units in sample.unidentified.items()
-    ]
+    seen = {c.cohort for c in effects.cells if c.is_post}
+    gone = [(g, size) for g, size in sample.sizes.items() if np.isfinite(g) and g not in seen]
+    out += [Diagnostic("cohort_left_out", f"cohort={label(g)}", float(size)) for g, size in gone]
     out += [
         Diagnostic("propensity_trimmed", _term(cell), float(cell.n_trimmed)) for cell in effects.cells if cell.n_trimmed
     ]

@@ -9,7 +9,9 @@ import numpy as np
 
 from ..errors import Refusal
 from ..problem import Problem
-from .frame import Panel, by_unit, label, read_panel
+from .frame import Panel, by_unit, read_panel
+from .labels import label
+from .left_out import check_treatment
 from .simplex import SimplexFit, simplex_least_squares
 
 FEWEST_DONORS = 2
@@ -108,6 +110,7 @@ def donor_pool(problem: Problem) -> DonorPool:
         periods before treatment, none after, a missing cell (names the unit and the period), or a cluster in which
         some units are treated and some are not.
     """
+    check_treatment(problem)
     panel, member, n_incomplete = _averaged(problem, read_panel(problem))
     treated, donors = np.flatnonzero(np.isfinite(panel.cohort)), np.flatnonzero(np.isinf(panel.cohort))
     n_pre = _check(panel, treated, donors)

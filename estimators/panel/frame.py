@@ -98,8 +98,3 @@ def holds_text(cohort: str) -> Refusal:
 def changes(name: str, unit: object) -> Refusal:
     """The refusal of a column that must not change within a unit."""
     return Refusal(f"'{name}' changes within unit {unit}", "It must be one value a unit")
-
-
-def label(value: float) -> str:
-    """A period or cohort as text: whole numbers without decimals."""
-    return str(int(value)) if float(value).is_integer() else str(float(value))

@@ -11,7 +11,7 @@ from ..estimates import made
 from ..inference import wald
 from ..problem import Problem
 from ..result import CurvePoint, Diagnostic, Estimate, Result
-from .frame import label
+from .labels import label
 from .segmented import Segmented, design_of, least_squares, poisson
 from .series import Series, series_of
 

@@ -12,7 +12,7 @@ from ..errors import Refusal
 from ..imports import load
 from ..problem import Problem
 from .donors import DonorPool, Synthetic
-from .frame import label
+from .labels import label
 from .simplex import SimplexFit, simplex_least_squares
 
 SCREENED = 300  # random V that are tried before the search

@@ -12,8 +12,9 @@ from ..clusters import Arms, Clustering, clustering, table
 from ..errors import Refusal
 from ..inference import covariance
 from ..problem import Problem
-from .cohorts import never_left_out, treated_cohorts, unidentified
+from .cohorts import treated_cohorts
 from .frame import Panel, by_unit, read_panel
+from .left_out import check_treatment, missing_units, with_left_out
 
 FEWEST_PRE_PERIODS = 3  # of a synthetic control
 
@@ -37,12 +38,12 @@ class Compared(Protocol):
     def n_always_treated(self) -> int:
         """Complete units left out because they are treated in the first period."""
 
+    @property
+    def sizes(self) -> Mapping[float, int]:
+        """Units of each cohort, in ascending order."""
+
     def size(self, cohorts: Iterable[float]) -> int:
         """Units of some cohorts."""
-
-    @property
-    def unidentified(self) -> Mapping[float, int]:
-        """Units of the cohorts that are left out because their sampling variation cannot be seen."""
 
     def covariance(self, psi: np.ndarray) -> np.ndarray:
         """Covariance of estimates from their influence values, a column each."""
@@ -104,11 +105,6 @@ class Sample:
         return None if self.cluster is None else len(self.cluster.factors)
 
     @property
-    def unidentified(self) -> Mapping[float, int]:
-        """Units of the cohorts that are left out because their sampling variation cannot be seen."""
-        return unidentified(self.sizes, self.treated_cohorts, clusters_of(self.arms, self.sizes))
-
-    @property
     def sizes(self) -> dict[float, int]:
         """Units of each cohort, in ascending order."""
         return sizes(self.cohort)
@@ -137,24 +133,30 @@ def take_sample(problem: Problem) -> Sample:
 
     Units that miss a period (a missing value in any column of the study makes one) are left out and counted, for
     every effect compares the same units over time; units treated in the first period have no untreated outcome and
-    are left out and counted. A cohort beyond the last period counts as never treated. Where nobody is never treated
-    and not-yet-treated units are the controls, the last cohort has no controls of its own: it only serves as one.
+    are left out and counted, and so are cohorts of one unit, whose effects are not estimated. A cohort beyond the last
+    period counts as never treated. Where
+    nobody is never treated and not-yet-treated units are the controls, the last cohort has no controls of its
+    own: it only serves as one.
 
     Raises
     ------
     Refusal
         For a single period, no complete unit, no treated cohort, no controls, a cluster that cuts through units or
-        fewer than two clusters; with status ``not_identified`` for fewer than five treated units, a cohort of one
-        unit or a single control, and for a cohort or controls in one cluster, whose sampling variation cannot be seen.
+        fewer than two clusters, a treatment that contradicts the cohort; with status ``not_identified`` for fewer than
+        five treated units in cohorts of two or more units and clusters, or a single control, whose sampling variation
+        cannot be seen. Names the units that were left out before, and why.
     """
     panel = read_panel(problem)
+    check_treatment(problem)
     complete, early = panel.complete, panel.cohort <= panel.periods[0]
     keep = complete & ~early
-    check_panel(len(panel.periods), int(keep.sum()), int((~complete).sum()), int(early.sum()))
     cohort = panel.cohort[keep]
-    arms, clusters = _clusters(problem, panel, keep)
-    told = lambda: never_left_out(problem, panel.units[complete], panel.units[np.isinf(panel.cohort)])  # noqa: E731
-    treated = treated_cohorts(sizes(cohort), problem.own("control_group"), told, clusters_of(arms, sizes(cohort)))
+    arms, clusters = _clusters(problem, panel, keep) if keep.any() else (None, None)
+    try:
+        check_panel(len(panel.periods), int(keep.sum()), int((~complete).sum()), int(early.sum()))
+        treated = treated_cohorts(sizes(cohort), problem.own("control_group"), clusters_of(arms, sizes(cohort)))
+    except Refusal as refusal:
+        raise with_left_out(refusal, *missing_units(problem)) from None
     x = problem.matrix(problem.covariate_terms())
     if arms is not None:
         check_cohorts(arms, sizes(cohort), treated, panel.periods, str(problem.study.cluster))

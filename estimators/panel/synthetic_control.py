@@ -11,7 +11,7 @@ from ..problem import Problem
 from ..result import CurvePoint, Diagnostic, Estimate, Result, number
 from .conformal import Conformal, Pieces, conformal, hull
 from .donors import DonorPool, Synthetic, donor_pool
-from .frame import label
+from .labels import label
 from .placebo import PlaceboTest, averaged, mean_of, placebo_sets, placebo_test, placebos
 from .recipe import Recipe, recipe_of
 from .robustness import VISIBLE_WEIGHT, Backdated, LeftOut, backdated, leave_one_out

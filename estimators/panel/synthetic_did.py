@@ -10,7 +10,7 @@ from ..estimates import made
 from ..problem import Problem
 from ..result import CurvePoint, Diagnostic, Estimate, Result
 from .donors import DonorPool, donor_pool
-from .frame import label
+from .labels import label
 from .sdid import Block, Weights, effects, jackknife, placebo_effects, weights_of
 
 ENOUGH_TREATED = 10

@@ -16,6 +16,7 @@ from ..sample import check_sample
 from .bacon import FORBIDDEN, Negative, Pair, decompose, negative_weights
 from .cohorts import FEWEST_TREATED, check_first
 from .frame import by_unit, holds_text
+from .left_out import check_treatment
 from .within import Within, is_absorbed
 
 
@@ -98,6 +99,7 @@ def twfe(problem: Problem, estimand: str) -> Result:
     de Chaisemartin & D'Haultfoeuille (2020), AER 110.
     """
     check_sample(problem)
+    check_treatment(problem)
     rows = _rows(problem)
     within = Within.of(rows.group, rows.period, rows.w)
     fit = _fit(rows, within, problem.own("variance"))

@@ -14,6 +14,7 @@ from ..inference import effective_sample_size, standard_error
 from ..panel.bacon import negative_weights
 from ..panel.cohorts import FEWEST_TREATED
 from ..panel.frame import by_unit
+from ..panel.left_out import check_treatment
 from ..panel.within import Within, is_absorbed
 from ..problem import Problem
 from ..repeated import over_splits
@@ -167,6 +168,7 @@ def _rows(problem: Problem) -> Rows:
     key = ("within units", terms)
     if key in problem.cache:
         return problem.cache[key]
+    check_treatment(problem)
     units, unit = np.unique(problem.columns[study.unit], return_inverse=True)
     keep = _used(problem, unit)
     clusters = unit if problem.cluster is None else _codes(problem.cluster.astype(str))

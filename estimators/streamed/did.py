@@ -9,10 +9,8 @@ import numpy as np
 from ..clusters import Arms
 from ..inference import in_students_t
 from ..panel.att_gt import Comparison, GroupTime, cell, comparisons
-from ..panel.cohorts import unidentified
 from ..panel.did import assembled, band_df, overall_averages
 from ..panel.pretrends import tried
-from ..panel.sample import clusters_of
 from ..result import Result
 from ..scan.stream import Column
 from .panel_adjusted import adjusted_effects
@@ -119,10 +117,7 @@ def _effects(
     cells = tuple(cell(one, counted.periods, effect, cut) for one, effect, cut in values)
     tally = counted.tally
     own = arms.present() if arms is not None and problem.options.cluster_variance == "jackknife" else None
-    clusters = None if arms is None or counted.n_clusters is None else clusters_of(arms.present(), counted.sizes)
-    out = unidentified(counted.sizes, {one.cohort for one in found}, clusters)
     sample = Influence(
         counted.n, tally.incomplete, tally.always, counted.n_clusters, counted.sizes, products, counted.periods, own,
-        out,
     )  # fmt: skip
     return GroupTime(cells, sample.effects_psi(), skipped), sample

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -36,8 +36,6 @@ class Influence:
     periods : ndarray of shape (T,)
     arms : Arms or None
         How clusters carry the cohorts; None without clusters, and for the normal.
-    unidentified : mapping of cohort to units
-        Cohorts that are left out because their sampling variation cannot be seen.
     """
 
     n: int
@@ -48,7 +46,6 @@ class Influence:
     products: np.ndarray
     periods: np.ndarray
     arms: Arms | None = None
-    unidentified: Mapping[float, int] = field(default_factory=dict)
 
     def size(self, cohorts: Iterable[float]) -> int:
         """Units of some cohorts."""

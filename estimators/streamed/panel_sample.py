@@ -10,12 +10,16 @@ from typing import Any
 import numpy as np
 
 from ..clusters import Arms
+from ..contracts import needed_columns, roles
+from ..errors import Refusal
 from ..panel.cohorts import treated_cohorts
 from ..panel.frame import changes
+from ..panel.labels import label
+from ..panel.left_out import contradiction, told, with_left_out
 from ..panel.sample import check_clusters, check_cohorts, check_panel, clusters_of
 from ..scan.stream import quoted
 from .carried import of_arms
-from .panel_cohorts import never_left_out_streamed
+from .facts import missing
 from .panel_paths import Factors
 from .panel_rows import PanelRows, Tally, cohort_sql, first_changed
 from .problem import Streamed
@@ -88,10 +92,13 @@ def check(problem: Streamed, counted: Counted, arms: Arms | None) -> tuple[float
     if tally.changed:
         last = float(counted.periods[-1])
         raise changes(study.cohort, first_changed(problem, cohort_sql(study.cohort, last)))
-    check_panel(len(counted.periods), counted.n, tally.incomplete, tally.early)
+    _check_treatment(problem)
     own = None if arms is None or counted.n_clusters is None else clusters_of(arms.present(), counted.sizes)
-    told = lambda: never_left_out_streamed(problem, len(counted.periods))  # noqa: E731
-    treated = treated_cohorts(counted.sizes, problem.own("control_group"), told, own)
+    try:
+        check_panel(len(counted.periods), counted.n, tally.incomplete, tally.early)
+        treated = treated_cohorts(counted.sizes, problem.own("control_group"), own)
+    except Refusal as refusal:
+        raise with_left_out(refusal, *_missing_units(problem, counted)) from None
     if (moved := cluster_changes(problem)) is not None:
         raise changes(str(study.cluster), moved)
     if counted.n_clusters is not None:
@@ -99,3 +106,48 @@ def check(problem: Streamed, counted: Counted, arms: Arms | None) -> tuple[float
         if arms is not None:
             check_cohorts(arms.present(), counted.sizes, treated, counted.periods, str(study.cluster))
     return treated
+
+
+def _missing_units(problem: Streamed, counted: Counted) -> tuple[str, str]:
+    """`panel.left_out.missing_units`, by one query of the rows as they are; asked where a panel is refused."""
+    study = problem.study
+    source = problem.source if problem.given is None else problem.given[0]
+    types, names = problem.types, needed_columns(study)
+    gaps = [missing(name, types) for name in names]
+    never = f"({cohort_sql(str(study.cohort), float(counted.periods[-1]))} = 'infinity'::double)"
+    by_gap = ", ".join(f"count(*) filter (where {gap}) as m{i}" for i, gap in enumerate(gaps))
+    units = source.sql(
+        f"{quoted(study.unit)} as u, bool_or({never}) as never, "
+        f"count(*) filter (where not ({' or '.join(gaps)})) as whole, {by_gap}"
+    )
+    sums = ", ".join(f"coalesce(sum(m{i}), 0)" for i in range(len(gaps)))
+    query = f"select count(*), count(*) filter (where never), {sums} from ({units} group by 1) where whole < "
+    out, n_never, *rows = source.rows(query + str(len(counted.periods)))[0]
+    role = {column: word for word, column, _ in reversed(roles(study))}
+    named = {f"{role.get(n, 'column')} '{n}'": int(r) for n, r in zip(names, rows, strict=True) if r}
+    return told(int(out), int(n_never), named)
+
+
+def _check_treatment(problem: Streamed) -> None:
+    """Refuse as `panel.left_out.check_treatment` does, by one query."""
+    study = problem.study
+    if study.treatment is None or study.cohort_of != "treatment" or problem.kind != "binary":
+        return
+    d, t = f"{quoted(study.treatment)}::double", f"{quoted(str(study.time))}::double"
+    g = f"{quoted(str(study.cohort))}::double"
+    g = f"case when {g} is null or isnan({g}) then 'infinity'::double else {g} end"
+    rows = problem.source.sql(f"{quoted(study.unit)} as u, {d} as d, {t} as t, {g} as g")
+    path = f"select *, lag(d) over (partition by u order by t) as before from ({rows})"
+    units = (
+        "select u, min(d) <> max(d) as varies, sum((d = 1 and t < g)::int) as early, "
+        "sum((d = 0 and t >= g)::int) as late, max((d < before)::int) as back, "
+        f"min(case when (d = 1) <> (t >= g) then t end) as moment from ({path}) group by u"
+    )
+    varies, early, late, backs, unit, at = problem.source.rows(
+        "select bool_or(varies), sum(early), sum(late), sum(back), min(u) filter (where early + late > 0), "
+        f"arg_min(moment, u) filter (where early + late > 0) from ({units})"
+    )[0]
+    if varies and early + late:
+        name = int(unit) if isinstance(unit, float) and unit.is_integer() else unit
+        example = f"unit {name} in period {label(float(at))}"
+        raise contradiction(study.treatment, str(study.cohort), int(early), int(late), int(backs or 0), example)

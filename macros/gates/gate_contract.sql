@@ -29,9 +29,10 @@
     {% if block.get('sample') in present and not cqox.is_text(present[block['sample']]) %}
         {% do rows.append(cqox.contract_sample(units, block)) %}
     {% endif %}
-    {% if block.get('cross_section') is number and block.get('time') in present and not cqox.is_text(present[block['time']]) %}
+    {% if block.get('cross_section') is not none and block.get('time') in present and cqox.reads_as_date(block['cross_section']) == cqox.is_clock(present[block['time']]) and cqox.kind_of_type(present[block['time']]) in ('number', 'scalar') %}
         {% do rows.append(cqox.contract_period(units, block)) %}
     {% endif %}
+    {% do rows.extend(cqox.contract_calendar(units, present, block)) %}
     {% if block.get('missing') == 'drop' and declared | map(attribute=1) | reject('in', present) | list | length == 0 %}
         {% do rows.append(cqox.contract_complete_rows(units, present, block)) %}
     {% endif %}
@@ -66,7 +67,8 @@
         )) }}
     {% endif %}
     {% set kind = cqox.kind_of_type(present[name]) %}
-    {% if kind == 'nested' or (kind == 'scalar' and not text_allowed) %}
+    {% set timed = role in ('time', 'cohort') and cqox.is_clock(present[name]) %}
+    {% if kind == 'nested' or (kind == 'scalar' and not text_allowed and not timed) %}
         {# estimators/contracts.py check_types has the same words #}
         {% set mend = 'give one number or one text a row in the units' if kind == 'nested'
             else 'cast it to a number in the units (days since a date, a year)' %}
@@ -198,7 +200,7 @@
     {{ return(cqox.gate_row(
         'contract', "'cross_section'", 'inside', '1', 'n = 0 or inside > 0',
         cqox.as_text('inside') ~ " || ' rows lie in the period cross_section: ' || " ~ period,
-        source='(select count(*) as n, coalesce(sum(case when ' ~ cqox.quoted(block['time']) ~ ' = ' ~ block['cross_section']
+        source='(select count(*) as n, coalesce(sum(case when ' ~ cqox.quoted(block['time']) ~ ' = ' ~ cqox.period_literal(block['cross_section'])
             ~ ' then 1 else 0 end), 0) as inside from ' ~ units ~ ') as counted'
     )) }}
 {% endmacro %}

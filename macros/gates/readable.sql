@@ -19,7 +19,12 @@
     {% endfor %}
     {% if cqox.reads_as_number(given.get('cross_section')) %}
         {% do out.update({'cross_section': given['cross_section']}) %}
+    {% elif cqox.reads_as_date(given.get('cross_section')) %}
+        {% do out.update({'cross_section': given['cross_section'] | string}) %}
     {% endif %}
+    {% for key in ['never', 'frequency', 'cohort_of'] if given.get(key) is not none %}
+        {% do out.update({key: given[key]}) %}
+    {% endfor %}
     {{ return(out) }}
 {% endmacro %}
 
@@ -43,9 +48,10 @@
             role, "'" ~ role ~ "' must be a list of terms, not " ~ given[role] | tojson ~ ': write [a, b^2, C(c)]'
         )) %}
     {% endfor %}
-    {% if given.get('cross_section') is not none and not cqox.reads_as_number(given['cross_section']) %}
+    {% if given.get('cross_section') is not none and not cqox.reads_as_number(given['cross_section'])
+        and not cqox.reads_as_date(given['cross_section']) %}
         {% do told.append((
-            'cross_section', "'cross_section' must be a number, not " ~ given['cross_section'] | tojson
+            'cross_section', "'cross_section' must be a number or a date, not " ~ given['cross_section'] | tojson
             ~ ': write it without quotes or units'
         )) %}
     {% endif %}
@@ -102,6 +108,17 @@
     {% if role not in cqox.roles_of_columns() %}{{ return(false) }}{% endif %}
     {% set parts = cqox.parts_of_term(name) %}
     {{ return(parts | length != 1 or parts[0].column != name) }}
+{% endmacro %}
+
+{# Whether a value is a day, such as 2001-03-01. #}
+{% macro reads_as_date(value) %}
+    {{ return(modules.re.fullmatch('[0-9]{4}-[0-9]{2}-[0-9]{2}', value | string | trim) is not none) }}
+{% endmacro %}
+
+{# A declared period as SQL: a number, or a day. #}
+{% macro period_literal(value) %}
+    {% if cqox.reads_as_date(value) %}{{ return("cast('" ~ value | string | trim ~ "' as date)") }}{% endif %}
+    {{ return(value) }}
 {% endmacro %}
 
 {% macro reads_as_number(value) %}

@@ -19,7 +19,7 @@
     ] %}
         {% if block.get(role) %}{% do out.append((role | replace('_', ' '), block[role], false)) %}{% endif %}
     {% endfor %}
-    {% for role, label, text_allowed in [('cohort', 'cohort', false), ('cluster', 'cluster', true), ('arms', 'arm', true)] %}
+    {% for role, label, text_allowed in [('cohort', 'cohort', block.get('never') is not none), ('cluster', 'cluster', true), ('arms', 'arm', true)] %}
         {% if block.get(role) %}{% do out.append((label, block[role], text_allowed)) %}{% endif %}
     {% endfor %}
     {% for name in block.get('instruments') or [] %}{% do out.append(('instrument', name, false)) %}{% endfor %}
@@ -74,7 +74,7 @@
 {% macro rows_of_units(block, units) %}
     {% set conditions = [] %}
     {% if block.get('time') and block.get('cross_section') is not none %}
-        {% do conditions.append(cqox.quoted(block['time']) ~ ' = ' ~ block['cross_section']) %}
+        {% do conditions.append(cqox.quoted(block['time']) ~ ' = ' ~ cqox.period_literal(block['cross_section'])) %}
     {% elif block.get('time') %}
         {% do conditions.append(
             cqox.quoted(block['time']) ~ ' = (select max(' ~ cqox.quoted(block['time']) ~ ') from ' ~ units ~ ')'
@@ -109,7 +109,8 @@
 {% macro unreadable_columns(block, present) %}
     {% set out = [] %}
     {% for role, name, text_allowed in cqox.declared_columns(block) %}
-        {% if name not in present or cqox.unfit_type(present[name], text_allowed) %}
+        {% set timed = role in ('time', 'cohort') and cqox.is_clock(present.get(name, '')) %}
+        {% if name not in present or (cqox.unfit_type(present[name], text_allowed) and not timed) %}
             {% do out.append(name) %}
         {% endif %}
     {% endfor %}
@@ -128,6 +129,9 @@
     {% endif %}
     {{ return('number') }}
 {% endmacro %}
+
+{# Whether a type is a day or a moment, which the roles time and cohort may be: estimators/calendar.py counts its periods. #}
+{% macro is_clock(data_type) %}{{ return(modules.re.match('(date|timestamp)', data_type | lower) is not none) }}{% endmacro %}
 
 {# Whether a type is text to the estimators: whatever is no number and no boolean, dates too. #}
 {% macro is_text(data_type) %}{{ return(cqox.kind_of_type(data_type) != 'number') }}{% endmacro %}

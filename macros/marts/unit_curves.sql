@@ -31,7 +31,7 @@
 
 {#
     The mean outcome by period with a 95 % interval: outcome_series of all units, or cohort_path of those with the same
-    first treated period; units that are never treated have no cohort, 0, or one after the last period.
+    first treated period; units that are never treated have no cohort, one that the study declares as `never`, or one after the last period.
 #}
 {% macro outcome_paths(study, block, units, cohort) %}
     {% set time = cqox.as_number(block['time']) %}
@@ -51,7 +51,7 @@
             {{ outcome }} as outcome,
             {% if cohort %}
             case
-                when coalesce({{ first }}, 0) = 0 or {{ first }} > (select max({{ time }}) from {{ units }})
+                when {{ first }} is null or {{ cqox.means_never(first, block) }} or {{ first }} > (select max({{ time }}) from {{ units }})
                     then 'never treated'
                 else 'treated from ' || cast(cast({{ first }} as bigint) as varchar)
             end as series

@@ -13,7 +13,7 @@ from estimators.panel.sample import take_sample
 NAME = "DiD Callaway-Sant'Anna"
 BLOCK = {
     "question": "test", "design": "panel", "outcome": "lemp", "unit": "countyreal", "time": "year",
-    "cohort": "first_treat",
+    "cohort": "first_treat", "never": 0,
     "decision": {"primary": "did", "estimand": "ATT", "desired_direction": "more", "minimum_effect": 0.02},
 }  # fmt: skip
 

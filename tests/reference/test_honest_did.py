@@ -18,7 +18,7 @@ from estimators.panel.sample import take_sample
 
 BLOCK: dict[str, Any] = {
     "question": "q", "design": "panel", "outcome": "lemp", "unit": "countyreal", "time": "year",
-    "cohort": "first_treat", "decision": {**DECISION, "primary": "did", "estimand": "ATT"},
+    "cohort": "first_treat", "never": 0, "decision": {**DECISION, "primary": "did", "estimand": "ATT"},
 }  # fmt: skip
 TARGETS = {"dynamic": np.full(4, 0.25), "event_time=0": np.eye(4)[0]}
 

@@ -15,7 +15,7 @@ from estimators.panel.recipe import Recipe, recipe_of
 
 BLOCK = {
     "question": "test", "design": "synthetic_control", "outcome": "cigsale", "unit": "state", "time": "year",
-    "cohort": "first_treated",
+    "cohort": "first_treated", "never": 0,
     "decision": {
         "primary": "synthetic_control", "estimand": "ATT", "desired_direction": "less", "minimum_effect": -5,
     },

@@ -11,7 +11,7 @@ from estimators.panel.sdid import Block, Weights, effects, placebo_effects, weig
 
 BLOCK = {
     "question": "test", "design": "synthetic_control", "outcome": "cigsale", "unit": "state", "time": "year",
-    "cohort": "first_treated",
+    "cohort": "first_treated", "never": 0,
     "decision": {"primary": "synthetic_did", "estimand": "ATT", "desired_direction": "less", "minimum_effect": -5},
 }  # fmt: skip
 

@@ -11,7 +11,7 @@ from support import DECISION, assert_published, explained, overall, published, r
 
 BLOCK: dict[str, Any] = {
     "question": "q", "design": "panel", "outcome": "lemp", "unit": "countyreal", "time": "year",
-    "cohort": "first_treat", "decision": {**DECISION, "primary": "twfe", "estimand": "ATT"},
+    "cohort": "first_treat", "never": 0, "decision": {**DECISION, "primary": "twfe", "estimand": "ATT"},
 }  # fmt: skip
 
 
@@ -26,7 +26,14 @@ def test_the_incinerator() -> None:
     # Houses are seen once: their group is near the incinerator (first treated in 1981) or not.
     units = units.append_column("house", pa.array(np.arange(units.num_rows)))
     units = units.append_column("cohort", pa.array(1981 * units["nearinc"].to_numpy()))
-    block = {**BLOCK, "outcome": "rprice", "unit": "house", "cohort": "cohort", "options": {"twfe": _CLASSICAL}}
+    block = {
+        **BLOCK,
+        "outcome": "rprice",
+        "unit": "house",
+        "cohort": "cohort",
+        "never": 0,
+        "options": {"twfe": _CLASSICAL},
+    }
     ours = overall(run(block, units, "twfe", "ATT"))
     assert_published(ours.estimate, row)
     assert_published(ours.std_error, row, "se")
@@ -49,7 +56,14 @@ def test_the_block_panel_of_proposition_99() -> None:
     units = reference_table("prop99_smoking").select(["state", "year", "cigsale"])
     california = units["state"].to_numpy(zero_copy_only=False) == "California"
     units = units.append_column("cohort", pa.array(np.where(california, 1989, 0)))
-    block = {**BLOCK, "outcome": "cigsale", "unit": "state", "cohort": "cohort", "options": {"twfe": _CLASSICAL}}
+    block = {
+        **BLOCK,
+        "outcome": "cigsale",
+        "unit": "state",
+        "cohort": "cohort",
+        "never": 0,
+        "options": {"twfe": _CLASSICAL},
+    }
     ours = overall(run(block, units, "twfe", "ATT"))
     assert_published(ours.estimate, row)
     assert_published(ours.estimate, row, "reproduced_value")

@@ -82,9 +82,9 @@ STUDIES = (
     ("senate", "Does winning a seat raise the party's next vote?", "rd", "US Senate elections", "vote",
      "percentage points", None, {"running": "margin", "cutoff": 0.0}, 1297, 2.0, "more"),
     ("mpdta", "Does a higher minimum wage lower teen employment?", "panel", "US counties, 2003–07", "lemp",
-     "log points", None, {"cohort": "first_treat", "time": "year"}, 2500, 0.01, "less"),
+     "log points", None, {"cohort": "first_treat", "never": 0, "time": "year"}, 2500, 0.01, "less"),
     ("prop99", "Did Proposition 99 lower cigarette sales?", "synthetic_control", "US states, 1970–2000", "cigsale",
-     "packs a head", None, {"cohort": "first_treated", "time": "year", "unit": "state"}, 1209, 5.0, "less"),
+     "packs a head", None, {"cohort": "first_treated", "never": 0, "time": "year", "unit": "state"}, 1209, 5.0, "less"),
 )  # fmt: skip
 
 

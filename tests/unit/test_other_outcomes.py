@@ -269,7 +269,7 @@ def test_a_panel_has_other_outcomes(monkeypatch):
     treated = (cohort > 0) & (time >= cohort)
     units = {"unit_id": unit, "time": time, "cohort": cohort, "y": rng.normal(size=240) + treated}
     units["z"] = rng.normal(size=240) - treated
-    block = {"question": "q", "design": "panel", "outcome": "y", "time": "time", "cohort": "cohort",
+    block = {"question": "q", "design": "panel", "outcome": "y", "time": "time", "cohort": "cohort", "never": 0,
              "decision": {**DECISION, "primary": "did", "estimand": "ATT"}}  # fmt: skip
     for budget in (10**6, 10):
         found, _ = others({**block, "secondary_outcomes": ["z"], "row_budget": budget}, units)

@@ -81,7 +81,7 @@ def awkward(kind):
     units = shuffled(panel(cohorts=(0.0, 1.0, 3.0, 5.0)))
     rng = np.random.default_rng(1)
     unit, g = units["unit_id"].to_numpy(), units["g"].to_numpy()
-    never = [[None, 0.0, 99.0, float("nan")][u % 4] if c == 0 else c for u, c in zip(unit, g, strict=True)]
+    never = [[None, 0.0, 9.0, float("nan")][u % 4] if c == 0 else c for u, c in zip(unit, g, strict=True)]
     units = units.set_column(2, "g", pa.array(never, pa.float64()))
     y = [None if rng.random() < 0.01 else v for v in units["y"].to_pylist()]
     units = units.set_column(3, "y", pa.array(y)).filter(pa.array(rng.random(len(unit)) > 0.03))
@@ -132,7 +132,7 @@ REFUSED = {
     "all are treated": (_cohorts(g2=9, g3=9), {}, "no control units"),
     "one cohort": (_cohorts(g2=9), block(control_group="not_yet_treated"), "no control units"),
     "few treated": (_cohorts(g0=9, g2=4), {}, "4 treated units"),
-    "a cohort of one": (_cohorts(g0=9, g2=8, g3=1), {}, "cohort 3 has one unit"),
+    "a cohort of one": (_cohorts(g0=9, g2=4, g3=1), {}, "cohorts of one unit are left out (3)"),
     "one control": (_cohorts(g0=1, g2=9), {}, "single control"),
     "one period": (GOOD.filter(pa.compute.field("t") == 1.0), {}, "single period"),
     "all early": (_cohorts(g1=9), {}, "9 are treated from the start"),
@@ -234,7 +234,7 @@ def test_the_generated_panel_has_the_effects_that_it_names(tmp_path):
     """Within four standard errors of every ATT(g, t), and the same file from the same seed."""
     path = generated(60_000, seed=3, folder=tmp_path)
     own = {
-        **BLOCK, "outcome": "y", "unit": "id", "time": "period", "cohort": "cohort", "cluster": "region",
+        **BLOCK, "outcome": "y", "unit": "id", "time": "period", "cohort": "cohort", "never": 0, "cluster": "region",
         "row_budget": 1_000,
     }  # fmt: skip
     rows = terms(by_session(own, path))

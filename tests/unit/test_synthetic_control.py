@@ -12,7 +12,7 @@ from estimators.panel.design import panel_design
 from estimators.panel.simplex import simplex_least_squares
 
 BLOCK = {
-    "question": "test", "design": "synthetic_control", "outcome": "y", "time": "t", "cohort": "g",
+    "question": "test", "design": "synthetic_control", "outcome": "y", "time": "t", "cohort": "g", "never": 0,
     "decision": {
         "primary": "synthetic_control", "estimand": "ATT", "desired_direction": "more", "minimum_effect": 1,
     },

@@ -12,7 +12,7 @@ from estimators.errors import Refusal
 from estimators.panel.sdid import Block, Weights, effects, jackknife, placebo_effects, ridge_simplex, weights_of
 
 BLOCK = {
-    "question": "test", "design": "panel", "outcome": "y", "time": "t", "cohort": "g",
+    "question": "test", "design": "panel", "outcome": "y", "time": "t", "cohort": "g", "never": 0,
     "decision": {"primary": "synthetic_did", "estimand": "ATT", "desired_direction": "more", "minimum_effect": 1},
 }  # fmt: skip
 

@@ -17,7 +17,7 @@ from estimators.panel.within import Within
 from estimators.study import Study
 
 BLOCK: dict[str, Any] = {
-    "question": "q", "design": "panel", "outcome": "y", "time": "t", "cohort": "g",
+    "question": "q", "design": "panel", "outcome": "y", "time": "t", "cohort": "g", "never": 0,
     "decision": {**DECISION, "primary": "twfe", "estimand": "ATT"},
 }  # fmt: skip
 BY_TREATMENT = {k: v for k, v in BLOCK.items() if k != "cohort"} | {"treatment": "d"}
