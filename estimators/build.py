@@ -187,8 +187,8 @@ def _estimated(
 
 def _tell_unused(study: Study, rows: list[dict[str, Any]]) -> None:
     """Put what no estimator uses beside the decision's run."""
-    running = [row["estimator"] for row in rows if row["status"] == "estimated"] or [row["estimator"] for row in rows]
-    told = unused(study, running)
+    # One that is refused tells so in its own row.
+    told = unused(study, [row["estimator"] for row in rows])
     rule = study.decision
     run = (rule.primary, rule.specification, rule.estimand)
     first = next((row for row in rows if (row["estimator"], row["specification"], row["estimand"]) == run), None)

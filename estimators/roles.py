@@ -36,7 +36,8 @@ def unused(study: Study, running: Iterable[str]) -> tuple[Diagnostic, ...]:
     Parameters
     ----------
     study : Study
-    running : names of the estimators whose roles are declared
+    running : iterable of str
+        Names of the estimators whose roles are declared, refused ones too.
 
     Returns
     -------

@@ -100,6 +100,7 @@ def randomised(given: Innovations, seed: int, draws: int, level: float) -> Rando
     own = given.values[None]
     b, v, scale = form.effects(own), form.covariance(own), form.scales(own)
     given = _standardised(given, scale)
+    given = dataclasses.replace(given, spread=given.spread * _drawn_short(given, scale))
     observed = float(_quadratic(b, v, b)[0])
     shift = given.slope
     parts: list[np.ndarray] = []
@@ -133,6 +134,16 @@ def _standardised(given: Innovations, scale: np.ndarray) -> Innovations:
     values = given.values / scale[:, None]
     mean = values.sum(axis=0) / given.untreated.sum(axis=0)
     return dataclasses.replace(given, values=np.where(given.untreated, values - mean, 0.0))
+
+
+def _drawn_short(given: Innovations, scale: np.ndarray) -> np.ndarray:
+    """√ of Σ a² over Σ a² − (Σ a)² / |U| with a = c times the scale: what drawing without replacement takes off.
+
+    Rows that change places add up to zero, which matters to Σ a z where scales differ and a does not. Shape (K,).
+    """
+    a = given.weights * scale
+    full = (a**2).sum(axis=1)
+    return np.sqrt(full / (full - a.sum(axis=1) ** 2 / given.untreated[:, given.step].sum(axis=0)))
 
 
 def _quadratic(left: np.ndarray, v: np.ndarray, right: np.ndarray) -> np.ndarray:
