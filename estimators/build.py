@@ -177,6 +177,7 @@ def _runs(problem: Any, estimator: Estimator, gates: list[Any], dropped: int) ->
             for estimand in estimator.estimands:
                 started = time.perf_counter()
                 result = _run(problem.for_run(estimator.name, specification), estimator, estimand, gates)
+                result = _with_weightless(result, problem.weightless)
                 if dropped and estimator.reads != "panel_with_gaps":
                     result = _with_dropped(result, dropped, is_panel=study.time is not None)
                 yield _rows(study, estimator.name, specification, result, time.perf_counter() - started)
@@ -294,6 +295,14 @@ def _with_dropped(result: Result, dropped: int, is_panel: bool) -> Result:
         for one in result.estimates
     )
     return dataclasses.replace(result, estimates=estimates, diagnostics=(*result.diagnostics, told))
+
+
+def _with_weightless(result: Result, weightless: int) -> Result:
+    """Rows of weight zero are counted: they stand for nobody, so nothing is trimmed."""
+    if not weightless:
+        return result
+    told = Diagnostic("rows_weight_zero", "overall", float(weightless))
+    return dataclasses.replace(result, diagnostics=(*result.diagnostics, told))
 
 
 def _with_sensitivity(problem: Any, result: Result) -> Result:
