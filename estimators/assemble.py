@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Mapping
 from typing import Any
@@ -58,7 +59,8 @@ def assemble(
 
 
 def held(study: Study, every: Columns, by_running: bool = False, edges: Columns | None = None) -> tuple[Problem, int]:
-    """The same of rows in memory: checked, those that lack a value left out and counted."""
+    """The same of rows in memory: those of weight zero left out, checked, those that lack a value left out, counted."""
+    every, weightless = contracts.weighing(study, every)
     contracts.check(study, every)
     needed = [study.unit, study.running] if by_running and study.running else None
     columns, dropped = contracts.complete_rows(study, every, needed)
@@ -68,7 +70,10 @@ def held(study: Study, every: Columns, by_running: bool = False, edges: Columns 
         contracts.check_cross_section(study, bool((columns[study.time] == study.cross_section).any()))
     first = study.decision.primary
     options = study.options_for(first)
-    return Problem(study, first, "default", options, columns, edges=edges, gaps=gaps, given=every), dropped
+    problem = Problem(
+        study, first, "default", options, columns, edges=edges, gaps=gaps, given=every, weightless=weightless
+    )
+    return problem, dropped
 
 
 def _budget(study: Study, for_design: bool) -> int:
@@ -105,13 +110,15 @@ def _warehouse(units: Any, session: Any, study: Study, budget: int) -> Any:
 
 
 def _streamed(study: Study, source: Any, by_running: bool) -> tuple[Any, int]:
-    from .streamed.facts import facts
+    from .streamed.facts import facts, weighing
 
     types = source.types()
     warehouse.check_columns(study.columns(), list(types), study.name)
     contracts.check_types(study, types)
     study, source, types = counted_source(study, source, types)
-    return streamed(study, source, types, facts(source, study, types), by_running)
+    source, weightless = weighing(study, source, types)
+    problem, dropped = streamed(study, source, types, facts(source, study, types), by_running)
+    return dataclasses.replace(problem, weightless=weightless), dropped
 
 
 def streamed(

@@ -218,6 +218,7 @@ def _runs(problem: Any, estimator: Estimator, gates: list[Any], dropped: int) ->
             for estimand in estimator.estimands:
                 started = time.perf_counter()
                 result = _run(problem.for_run(estimator.name, specification), estimator, estimand, gates)
+                result = _with_weightless(result, problem.weightless)
                 if dropped and estimator.reads != "panel_with_gaps":
                     result = _with_dropped(result, dropped, is_panel=study.time is not None)
                 if _is_decisive(study, estimator.name, specification, estimand):
@@ -307,6 +308,14 @@ def _with_losses(problem: Any, result: Result, outcome: str | None = None) -> Re
         told = f"the rows lost by arm could not be told: {type(crash).__name__}: {crash}"
         row = SensitivityRow("lee_bounds", "bounds" if outcome is None else f"{outcome}: bounds", None, told)
         return dataclasses.replace(result, sensitivity=(*result.sensitivity, row))
+
+
+def _with_weightless(result: Result, weightless: int) -> Result:
+    """Rows of weight zero are counted: they stand for nobody, so nothing is trimmed."""
+    if not weightless:
+        return result
+    told = Diagnostic("rows_weight_zero", "overall", float(weightless))
+    return dataclasses.replace(result, diagnostics=(*result.diagnostics, told))
 
 
 def _with_sensitivity(problem: Any, result: Result) -> Result:

@@ -132,8 +132,37 @@ def kind_of_type(name: str) -> str:
 
 
 def check(study: Study, columns: Columns) -> None:
-    """`check_facts` of rows in memory."""
-    check_facts(study, facts_of(study, columns))
+    """`check_facts` of the rows in memory that have a weight."""
+    check_facts(study, facts_of(study, weighing(study, columns)[0]))
+
+
+def weighing(study: Study, columns: Columns) -> tuple[Columns, int]:
+    """The rows whose declared weight is not zero, and how many have the weight zero.
+
+    A row of weight zero stands for nobody: it is no row of the study, whatever its other columns hold, and what is
+    estimated is the same with it and without it. It counts neither as missing nor as trimmed. A NULL is a missing
+    weight, and a negative one a breach: both stay, to be told.
+
+    Raises
+    ------
+    StudyError
+        If every weight is zero.
+    """
+    if study.weight is None or columns[study.weight].dtype == object:
+        return columns, 0
+    zero = columns[study.weight] == 0
+    if not zero.any():
+        return columns, 0
+    if zero.all():
+        raise no_weight(study)
+    return {name: values[~zero] for name, values in columns.items()}, int(zero.sum())
+
+
+def no_weight(study: Study) -> StudyError:
+    """Every row has the weight zero."""
+    mend = "Sampling weights are positive: check the column in the units"
+    reason = f"the weight '{study.weight}' has negative values or is zero in every row"
+    return StudyError(study.name, reason, mend)
 
 
 def check_facts(study: Study, facts: Facts) -> None:
@@ -172,13 +201,16 @@ def nothing_left(study: Study) -> StudyError:
 
 
 def complete_rows(study: Study, columns: Columns, needed: list[str] | None = None) -> tuple[Columns, int]:
-    """Rows without a NULL in any needed column (default: all of the study's), and how many were left out.
+    """Rows without a NULL in any needed column (default: all of the study's), and how many were left out for one.
+
+    Rows of weight zero are left out first and not counted (`weighing`).
 
     Raises
     ------
     StudyError
         If no row is left.
     """
+    columns, _ = weighing(study, columns)
     needed = needed_columns(study) if needed is None else [name for name in needed if name != study.cohort]
     keep = ~np.any(list(gaps(study, columns, needed).values()), axis=0)
     if not keep.any():

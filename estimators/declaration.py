@@ -352,7 +352,26 @@ class Declaration:
         others = (study.running, study.weight, study.time, study.cohort, study.mediator, study.dose, study.sample)
         if study.outcome in (*others, study.arms, study.exposure, study.logged_propensity, *study.instruments):
             raise self.error(f"the outcome '{study.outcome}' has a second role", "Give each its own column")
+        self._check_identities(study)
         self._check_covariates(study)
+
+    def _check_identities(self, study: Study) -> None:
+        """An instrument, a mediator, a weight, a cluster or a running variable is not the treatment itself."""
+        covariates = {c for term in study.covariates for c in columns_of(term)}
+        for name in study.instruments:
+            for role, held in (
+                ("treatment", {study.treatment}),
+                ("mediator", {study.mediator}),
+                ("covariate", covariates),
+            ):
+                if name in held:
+                    mend = "An instrument moves the treatment and stands for nothing else: name another, or drop it"
+                    raise self.error(f"the instrument '{name}' is also the {role}", mend)
+        roles = ("running", "weight", "cluster", "mediator", "fold", "logged_propensity", "unit", "time")
+        for role in roles:
+            if study.treatment is not None and getattr(study, role) == study.treatment:
+                told = role.replace("_", " ")
+                raise self.error(f"'{study.treatment}' is both treatment and {told}", "Give each its own column")
 
     def _check_covariates(self, study: Study) -> None:
         """What is caused by treatment, or stands for a hidden confounder, is no covariate."""

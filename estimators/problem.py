@@ -54,6 +54,8 @@ class Problem:
         such rows out of ``columns``: for estimators that read ``panel_with_gaps``.
     given : mapping of name to ndarray of shape (m,), optional
         The rows as they were read, with those that lack a value: a further outcome has complete rows of its own.
+    weightless : int
+        Rows of weight zero, which stand nowhere here (`estimators.contracts.weighing`).
     """
 
     study: Study
@@ -66,6 +68,7 @@ class Problem:
     views: dict[str, tuple[Columns, dict[Hashable, Any]]] = field(default_factory=dict)
     gaps: Columns | None = None
     given: Columns | None = None
+    weightless: int = 0
 
     def for_run(self, estimator: str, specification: str) -> Problem:
         """The rows that another estimator reads, and the cache of all that read them."""

@@ -105,7 +105,7 @@ def treated_cohorts(
     kept = [g for g in groups if g not in single and g not in alone]
     if not kept and len(groups) > 1:
         raise _none_left(single, alone)
-    # A single cohort that cannot stand is told by the rule that it breaks: of units here, of clusters in `check_cohorts`.
+    # A single cohort is told by the rule that it breaks: of units here, of clusters in `check_cohorts`.
     _check_sizes(sizes, kept or groups)
     return tuple(kept or groups)
 

@@ -176,8 +176,8 @@ def scanned_units(problem: Streamed, study: Study) -> Scanned:
     time = quoted(str(study.time))
     periods, last = source.kept(f"({whole})").one(f"count(distinct {time}), max({time})")
     column = str(study.cohort or study.treatment)
-    value = f"case when {missing(column, types)} then 0 else {quoted(column)}::double end"
-    treated = f"{quoted(column)} is not null and ({value}) <= {float(last)!r}" if study.cohort else f"({value}) > 0"
+    value = f"case when {missing(column, types)} then null else {quoted(column)}::double end"
+    treated = f"({value}) <= {float(last)!r}" if study.cohort else f"({value}) > 0"
     cluster = f", min({quoted(study.cluster)}) as c" if study.cluster else ""
     inner = source.sql(
         f"max(case when {treated} then 1 else 0 end) as ever, sum(case when {whole} then 1 else 0 end) as seen{cluster}"

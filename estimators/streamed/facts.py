@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..contracts import ARMS_AT_MOST, ColumnFacts, Facts, needed_columns, roles, target_gaps
+from ..contracts import ARMS_AT_MOST, ColumnFacts, Facts, needed_columns, no_weight, roles, target_gaps
 from ..scan.columns import is_fraction, is_number
 from ..scan.stream import Source, quoted
 from ..study import Study
@@ -37,6 +37,19 @@ def facts(source: Source, study: Study, types: Mapping[str, str]) -> Facts:
     repeats = 0 if nameless else timed - distinct
     levels, samples = (_levels(source, name, columns) for name in (study.treatment, study.sample))
     return Facts(rows, nameless, repeats, columns, levels, samples)
+
+
+def weighing(study: Study, source: Source, types: Mapping[str, str]) -> tuple[Source, int]:
+    """The rows whose declared weight is not zero, and how many have that: `estimators.contracts.weighing` by SQL."""
+    if study.weight is None or not is_number(types[study.weight]):
+        return source, 0
+    weight = f"{quoted(study.weight)}::double"
+    rows, weightless = source.one(f"count(*), count(*) filter (where {weight} = 0)")
+    if not weightless:
+        return source, 0
+    if rows == weightless:
+        raise no_weight(study)
+    return source.kept(f"coalesce({weight}, 1) <> 0"), weightless
 
 
 def missing(name: str, types: Mapping[str, str]) -> str:

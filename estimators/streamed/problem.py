@@ -50,6 +50,8 @@ class Streamed:
         The rows with those that lack a value, and their facts: a further outcome has complete rows of its own.
     alone : bool
         Whether this run is the only one of its outcome, so that no scan need serve the study's other runs too.
+    weightless : int
+        Rows of weight zero, which are none of the source's (`estimators.contracts.weighing`).
     """
 
     study: Study
@@ -63,6 +65,7 @@ class Streamed:
     views: dict[str, tuple[Source, Facts, dict[Hashable, Any]]] = field(default_factory=dict)
     given: tuple[Source, Facts] | None = None
     alone: bool = False
+    weightless: int = 0
 
     def for_run(self, estimator: str, specification: str) -> Streamed:
         """The rows that another estimator reads, and the cache of all that read them."""

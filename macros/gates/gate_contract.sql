@@ -4,7 +4,7 @@
     what counts as a value (macros/statistics/bounds.sql).
 #}
 {% macro gate_contract(study, block, units, present) %}
-    {% set rows = [cqox.contract_has_rows(units)] %}
+    {% set rows = [cqox.contract_has_rows(units, block, present)] %}
     {% set declared = cqox.declared_columns(block) %}
     {# A column that stands in two roles holds to both. #}
     {% set numbers = declared | rejectattr(2) | map(attribute=1) | list %}
@@ -39,11 +39,16 @@
     {{ return(rows | join('\nunion all\n')) }}
 {% endmacro %}
 
-{% macro contract_has_rows(units) %}
+{# `units` are those with a weight: without any, every weight is zero or there are no rows. #}
+{% macro contract_has_rows(units, block, present) %}
+    {% set none_left = 'the units have no rows' %}
+    {% if block.get('weight') in present %}
+        {% set none_left = none_left ~ ", or the weight '" ~ block['weight'] ~ "' is zero in every row" %}
+    {% endif %}
     {{ return(cqox.gate_row(
         'contract', "'rows'", 'n', '1', 'n >= 1',
         "case when n >= 1 then 'the units have ' || " ~ cqox.as_text('n')
-        ~ " || ' rows' else 'the units have no rows' end",
+        ~ " || ' rows' else " ~ cqox.text_literal(none_left) ~ ' end',
         source='(select count(*) as n from ' ~ units ~ ') as counted'
     )) }}
 {% endmacro %}

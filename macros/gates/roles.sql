@@ -68,6 +68,16 @@
 {% endmacro %}
 
 {#
+    The rows whose declared weight is not zero, as estimators/contracts.py weighing: a row of weight zero stands for nobody,
+    whatever it holds. A relation, or a query in brackets that wants an alias.
+#}
+{% macro weighing(block, units, present) %}
+    {% set weight = block.get('weight') %}
+    {% if weight not in present or cqox.unfit_type(present[weight], false) %}{{ return(units) }}{% endif %}
+    {{ return('(select * from ' ~ units ~ ' where coalesce(' ~ cqox.as_number(weight) ~ ', 1) <> 0)') }}
+{% endmacro %}
+
+{#
     The rows that one-row-a-unit estimators read: the period cross_section (the last by default), and the study's own
     population where a target population stands beside it. A relation, or a query in brackets that wants an alias.
 #}

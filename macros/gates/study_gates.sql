@@ -11,6 +11,7 @@
     {% set present = cqox.units_columns(units) %}
     {% set wrong = cqox.misdeclared(block) %}
     {% set block = cqox.readable_block(block) %}
+    {% set units = cqox.weighing(block, units, present) ~ (' as weighing' if block.get('weight') else '') %}
     {% set parts = [cqox.gate_contract(study, block, units, present)] + wrong %}
     {% set intact = cqox.unreadable_columns(block, present) | length == 0 %}
     {% do parts.extend(cqox.gate_inputs(study, block, units, present, scores, design)) %}

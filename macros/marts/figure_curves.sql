@@ -56,7 +56,8 @@
 
 {% macro curves_of_units(study, block, units, present) %}
     {% set out = [] %}
-    {% set rows = cqox.rows_of_units(block, units) %}
+    {% set used = cqox.weighing(block, units, present) %}
+    {% set rows = cqox.rows_of_units(block, used) %}
     {% if cqox.are_readable(block.get('covariates'), present) %}
         {% set columns = cqox.term_expressions(units, block.get('covariates') or [])[:14] %}
         {% if columns | length > 1 %}
@@ -64,9 +65,9 @@
         {% endif %}
     {% endif %}
     {% if block.get('time') in present and not cqox.is_text(present[block['time']]) %}
-        {% do out.append(('outcome_series', cqox.outcome_paths(study, block, units, none))) %}
+        {% do out.append(('outcome_series', cqox.outcome_paths(study, block, used, none))) %}
         {% if block.get('cohort') in present and not cqox.is_text(present[block['cohort']]) %}
-            {% do out.append(('cohort_path', cqox.outcome_paths(study, block, units, block['cohort']))) %}
+            {% do out.append(('cohort_path', cqox.outcome_paths(study, block, used, block['cohort']))) %}
         {% endif %}
     {% endif %}
     {{ return(out) }}

@@ -144,3 +144,23 @@ def test_columns_may_serve_twice_where_that_means_something():
     # Weights that are a covariate, clusters that are one, a benchmark that is one: all of these are sound.
     block = {**GOOD, "weight": "a", "cluster": "b", "benchmark_covariates": ["a"]}
     assert Study.declare("s", block).columns() == ["unit_id", "y", "t", "b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"instruments": ["t"]}, "the instrument 't' is also the treatment"),
+        ({"instruments": ["x"]}, "the instrument 'x' is also the covariate"),
+        ({"instruments": ["m"], "mediator": "m"}, "the instrument 'm' is also the mediator"),
+        ({"mediator": "t"}, "'t' is both treatment and mediator"),
+        ({"weight": "t"}, "'t' is both treatment and weight"),
+        ({"cluster": "t"}, "'t' is both treatment and cluster"),
+    ],
+)
+def test_one_column_in_two_roles_that_exclude_each_other_is_refused(more, words):
+    block = {
+        "question": "?", "design": "observational", "outcome": "y", "treatment": "t", "covariates": ["x"], **more,
+        "decision": {"primary": "ipw", "estimand": "ATE", "desired_direction": "more", "minimum_effect": 0},
+    }  # fmt: skip
+    with pytest.raises(StudyError, match=words):
+        Study.declare("s", block)
