@@ -57,8 +57,8 @@ def its(problem: Problem, estimand: str) -> Result:
 
     Covariates X (the study's, or the option ``covariates``) are averaged over the units of a period. They stand in the
     path without the intervention as they were seen, so it must not have moved them. With ``lags`` their values of so
-    many periods before are covariates too (one whose mean never moves is left out, diagnostic ``covariate_dropped``); the first periods, which have none, are left out and counted (``n_trimmed``,
-    ``periods_without_lags``).
+    many periods before are covariates too; the first periods, which have none, are left out and counted (``n_trimmed``,
+    ``periods_without_lags``). One whose mean never moves is left out (``covariate_dropped``).
 
     Options: ``family``, ``slope`` (whether β₃ is fitted), ``harmonics`` (pairs of sine and cosine of the length
     ``season``, in periods), ``variance`` (robust; newey_west with ``lag``, by default 4 (T / 100)^(2/9), rounded down,
