@@ -259,5 +259,6 @@ def combined_df(parts: np.ndarray, df: np.ndarray) -> float:
     used = parts > 0
     if not used.any():
         return float("nan")
-    whole = float(parts[used].sum()) ** 2 / float(np.sum(parts[used] ** 2 / df[used]))
+    shares = parts[used] / parts[used].sum()
+    whole = 1 / float(np.sum(shares**2 / df[used]))
     return min(whole, float(df[used].max()))

@@ -58,8 +58,9 @@ def _error(problem: Problem, fit: LinearFit, kind: str) -> Error:
 def neyman(variances: Sequence[float], sizes: Sequence[int]) -> Error:
     """√(s₀²/n₀ + s₁²/n₁) with Welch's degrees of freedom (1947), (V₀ + V₁)² / (V₀²/(n₀ − 1) + V₁²/(n₁ − 1))."""
     parts = np.array(variances) / np.array(sizes)
-    apart = float(np.sum(parts**2 / (np.array(sizes) - 1.0)))
-    df = float(parts.sum()) ** 2 / apart if apart > 0 else None
+    total = float(parts.sum())
+    # Shares first: squares of variances leave the range of floating point numbers.
+    df = 1 / float(np.sum((parts / total) ** 2 / (np.array(sizes) - 1.0))) if total > 0 else None
     return Error(float(np.sqrt(parts.sum())), df, "HC2")
 
 

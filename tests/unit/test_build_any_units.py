@@ -199,4 +199,4 @@ def test_a_design_that_crashes_or_refuses_tells_why():
     assert (row["metric"], row["value"]) == ("design", None)
     assert sorted(other["metric"] for other in others) == ["smd", "vif"]
     assert all(other["value"] is None and "'log(x1)' is not a finite number" in other["reason"] for other in others)
-    assert row["reason"].startswith("the design could not be examined: 'log(x1)' is not a finite number")
+    assert row["reason"].startswith("'log(x1)' is not a finite number")

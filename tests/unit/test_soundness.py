@@ -81,7 +81,7 @@ def test_did_on_a_constant_outcome_is_not_identified():
         "unit_id": unit, "time": time, "cohort": np.where(unit < 20, 3.0, 0.0), "y": np.full(240, 7.0),
     }  # fmt: skip
     block = {
-        "question": "q", "design": "panel", "outcome": "y", "time": "time", "cohort": "cohort",
+        "question": "q", "design": "panel", "outcome": "y", "time": "time", "cohort": "cohort", "never": 0,
         "decision": {"primary": "did", "estimand": "ATT", "desired_direction": "more", "minimum_effect": 0},
     }  # fmt: skip
     rows = [r for r in estimate("s", block, table).to_pylist() if r["is_primary"]]
