@@ -74,8 +74,12 @@ def test_the_design_of_an_experiment(case):
         build.design("s", {**declared, "row_budget": budget}, given).to_pylist() for budget in (10**9, 10)
     )
     assert [row["metric"] for row in streamed][:2] == ["omnibus_balance_p", "sample_ratio_p"]
-    measured = {"vif"} if case == "a dose" else {"smd", "vif"}
-    assert {row["metric"] for row in streamed[2:]} == (measured if declared.get("covariates") else set())
+    assert streamed[2]["metric"] == "covariate_assignment_p"
+    measured = {"covariate_assignment_p", "vif"} | (set() if case == "a dose" else {"smd"})
+    assert {row["metric"] for row in streamed[3:]} <= measured
+    assert measured - {"covariate_assignment_p"} <= {row["metric"] for row in streamed} or not declared.get(
+        "covariates"
+    )
     assert [row["reason"] for row in streamed] == [row["reason"] for row in memory]
     # A p-value p loses log(1 / p) times the digits that its F loses, and here F is right to 1e-12.
     same_parts(memory, streamed, 1e-9, case)
