@@ -49,10 +49,13 @@ def _of_arms(problem: Streamed, name: str, columns: tuple[Column, ...]) -> list[
     if min(sizes) < 2:
         raise Refusal(f"an arm has {min(sizes)} units", "Keep two units an arm")
     arms = [moments.only(arm) for arm in (0, 1)]
+    # In the scan's own units: a column near 1e9 keeps its digits.
+    low, high = (arm.total()[0, 1:] / arm.total()[0, 0] for arm in arms)
+    differences = moments.scale * (high - low)
     out = []
     for j in range(len(columns)):
         spreads = [float(arm.covariance()[j, j]) * n / (n - 1) for arm, n in zip(arms, sizes, strict=True)]
-        difference = float(arms[1].means()[j] - arms[0].means()[j])
+        difference = float(differences[j])
         if max(spreads) > 0 or difference != 0:
             error = neyman(spreads, sizes)
             out.append(p_of(Result((made("ATE", difference, error.std_error, error.df),))))
