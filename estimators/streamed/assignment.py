@@ -19,7 +19,7 @@ from ..experiments.difference_in_means import neyman
 from ..registry import BY_NAME
 from ..result import DesignRow, Result
 from ..scan import moments_scan
-from ..scan.stream import Column, Plan, quoted
+from ..scan.stream import Column, Plan, Source, quoted
 from ..terms import parts_of
 from .problem import Streamed
 
@@ -37,8 +37,6 @@ def _p_values(problem: Streamed, term: str) -> list[float]:
         check_levels(part.column, len(columns) + 1)
     if problem.kind == "binary" and study.weight is None and study.cluster is None:
         return _of_arms(problem, part.column, columns)
-    if problem.source.engine is not None:
-        raise Refusal(f"weights, clusters and doses are not tested on {problem.source.engine}", "Raise row_budget")
     return [p_of(_in_place(problem, column, term)) for column in columns]
 
 
@@ -70,11 +68,20 @@ def _in_place(problem: Streamed, column: Column, name: str) -> Result:
     if low == high:
         raise never_varies(name)
     estimator, study = BY_NAME[estimator_of(problem.kind)], in_place(problem.study)
-    relation = f"({problem.source.sql(f'*, {column.sql} as {quoted(COVARIATE)}')})"
-    source = dataclasses.replace(problem.source, relation=relation, where="")
+    source = _beside(problem, column)
     one = dataclasses.replace(
         problem, study=study, estimator=estimator.name, specification="default",
         options=study.options_for(estimator.name), source=source,
         types={**problem.types, COVARIATE: "DOUBLE"}, cache={}, views={}, given=None, alone=True,
     )  # fmt: skip
     return estimator.load_streamed()(one, "ATE")
+
+
+def _beside(problem: Streamed, column: Column) -> Source:
+    """The rows with the column under the name of `COVARIATE`."""
+    source = problem.source
+    relation = f"({source.sql(f'*, {column.sql} as {quoted(COVARIATE)}')}) as cqox_rows"
+    connection = source.connection
+    if source.engine is not None:
+        connection = dataclasses.replace(connection, types={**connection.types, COVARIATE: "DOUBLE"})
+    return dataclasses.replace(source, connection=connection, relation=relation, where="")
