@@ -38,8 +38,8 @@ have it |
 
 An arm (a cohort, a side of a cutoff, an instrument's value) that lies in one cluster, by number or with 95 % of \
 its weight, is `not_identified`, whatever the estimator; draws of clusters (`counterfactual` in memory, \
-`mediation`) need five an arm. Synthetic controls and interrupted series do not ask. Size and width with 2, 3, 5 \
-and 10 treated clusters of 50 are in [calibration](calibration.md).
+`mediation`) need five an arm. Synthetic controls and interrupted series do not ask. Size and width \
+with few treated clusters are in [calibration](calibration.md).
 
 """
 READS = {

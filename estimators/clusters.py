@@ -225,7 +225,7 @@ class By:
     """What makes the arms.
 
     ``column`` is 1 in the first arm and 0 in the second, or with ``cutoff`` lies at or above it and below; None: all
-    rows are one arm. Where ``sample`` names a column, the rows with 0 in it are an arm of their own, the last.
+    rows are one arm. Where ``sample`` names a column, the rows with 0 in it (a target population) are in no arm.
     """
 
     names: tuple[str, ...] = ("in the sample",)
@@ -240,7 +240,7 @@ class By:
         values = columns[self.column]
         second = values == 0 if self.cutoff is None else values < self.cutoff
         own = np.where(np.isnan(values), -1, second)
-        return np.where(columns[self.sample] == 0, 2, own) if self.sample else own
+        return np.where(columns[self.sample] == 0, -1, own) if self.sample else own
 
     def sql(self) -> str:
         """The same as SQL; studies with a target population are not streamed."""
@@ -268,7 +268,7 @@ def arms_of(problem: Any) -> tuple[By, ...]:
         found.append(By(("at or above the cutoff", "below the cutoff"), study.running, study.cutoff))
     if entry.treatment is not None and problem.kind == "binary":
         if entry.reads == "populations":
-            found.append(By(("treated", "untreated", "of the target"), study.treatment, sample=study.sample))
+            found.append(By(("treated", "untreated"), study.treatment, sample=study.sample))
         else:
             found.append(By(("treated", "untreated"), study.treatment))
     return tuple(found) or (By(),)

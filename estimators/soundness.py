@@ -18,6 +18,9 @@ from .result import Estimate, Result, number
 OF_THE_ESTIMATE = 1e-10
 # And below this share of the outcome's range (4.5e3 epsilon), whatever the estimate: 1e24 units would be needed for it.
 OF_THE_OUTCOME = 1e-12
+# Streams take squares from sums of squares, so that a spread of zero is the root of epsilon there. A single outlier
+# among 1e8 units gives as much.
+OF_THE_OUTCOME_STREAMED = 1e-8
 # Not in units of the outcome.
 UNITLESS = ("SHARE",)
 
@@ -43,7 +46,8 @@ def sound(result: Result, problem: Any) -> Result:
 def judged(one: Estimate, problem: Any) -> Estimate:
     """The row, or what it is in place of a number that must not be told.
 
-    A standard error of 0 to rounding is one of at most 1e-10 of the estimate, or 1e-12 of the outcome's range (over the
+    A standard error of 0 to rounding is one of at most 1e-10 of the estimate, or 1e-12 (streamed: 1e-8) of the
+    outcome's range (over the
     treatment's, where that is wider than 1 and an effect is that of a unit of treatment). None is left to estimators
     that have no standard error by design (placebo tests).
     """
@@ -76,7 +80,8 @@ def _of_error(one: Estimate, problem: Any) -> str | None:
         )
     if error > OF_THE_ESTIMATE * abs(value) and error > 0:
         scale = 0.0 if one.estimand in UNITLESS else _scale(problem)
-        if error > OF_THE_OUTCOME * scale:
+        least = OF_THE_OUTCOME if isinstance(problem, Problem) else OF_THE_OUTCOME_STREAMED
+        if error > least * scale:
             return None
     beside = f"the standard error is 0 to rounding ({error:.2g} beside an estimate of {value:.6g})"
     return f"{beside}: {_cause(one, problem)}"

@@ -58,7 +58,7 @@ def its(problem: Problem, estimand: str) -> Result:
     Covariates X (the study's, or the option ``covariates``) are averaged over the units of a period. They stand in the
     path without the intervention as they were seen, so it must not have moved them. With ``lags`` their values of so
     many periods before are covariates too; the first periods, which have none, are left out and counted (``n_trimmed``,
-    ``periods_without_lags``).
+    ``periods_without_lags``). One whose mean never moves is left out (``covariate_dropped``).
 
     Options: ``family``, ``slope`` (whether β₃ is fitted), ``harmonics`` (pairs of sine and cosine of the length
     ``season``, in periods), ``variance`` (robust; newey_west with ``lag``, by default 4 (T / 100)^(2/9), rounded down,
@@ -217,6 +217,7 @@ def _diagnostics(problem: Problem, fit: Segmented, series: Series, at: float) ->
         Diagnostic("units_per_period", "fewest", float(series.units.min())),
         Diagnostic("units_per_period", "most", float(series.units.max())),
         Diagnostic("dispersion", "overall", fit.dispersion),
+        *(Diagnostic("covariate_dropped", f"{name}: the same in every period", None) for name in series.still),
         *([Diagnostic("periods_without_lags", "overall", float(problem.own("lags")))] if series.n_lagged else []),
     ]  # fmt: skip
     if total > 0:

@@ -30,6 +30,8 @@ class Series:
     names : tuple of k str
     n_lagged : int
         Rows of the first periods, left out because they have no lags.
+    still : tuple of str
+        Covariates whose mean is the same in every period, which are left out.
     """
 
     period: np.ndarray
@@ -39,12 +41,13 @@ class Series:
     x: np.ndarray
     names: tuple[str, ...] = ()
     n_lagged: int = 0
+    still: tuple[str, ...] = ()
 
     def only(self, keep: np.ndarray) -> Series:
         """Some of its periods: a mask of shape (T,)."""
         return Series(
             self.period[keep], self.y[keep], self.exposure[keep], self.units[keep], self.x[keep], self.names,
-            self.n_lagged,
+            self.n_lagged, self.still,
         )  # fmt: skip
 
 
@@ -72,7 +75,13 @@ def _with_covariates(problem: Problem, series: Series) -> Series:
     if weight.min() <= 0:
         raise Refusal(f"the weights of period {series.period[weight.argmin()]:g} are zero", "Mend them in the units")
     means = [np.bincount(at, weights=problem.w * column) / weight for column in x.values.T]
-    return dataclasses.replace(series, x=np.column_stack(means), names=x.names)
+    # The same units in every period have the same mean: nothing of the series is told by it.
+    moves = [float(np.ptp(mean)) > 1e-9 * float(np.abs(mean).max(initial=0.0)) for mean in means]
+    kept = [mean for mean, is_kept in zip(means, moves, strict=True) if is_kept]
+    names = tuple(name for name, is_kept in zip(x.names, moves, strict=True) if is_kept)
+    still = tuple(name for name, is_kept in zip(x.names, moves, strict=True) if not is_kept)
+    stacked = np.column_stack(kept) if kept else series.x
+    return dataclasses.replace(series, x=stacked, names=names, still=still)
 
 
 def _lagged(series: Series, lags: int) -> Series:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import Refusal
-from ..nuisance import inverse_link, likelihood_slopes, link_slope
+from ..nuisance import inverse_link, likelihood_slopes, link_slope, separated
 from ..panel.att_gt import Comparison
 from ..panel.two_period import HIGHEST_PROPENSITY
 from ..scan.solve import least_squares
 from .panel_bases import Base, First, bases_of, changed
-from .panel_logits import Logits, fit_logits, separated
+from .panel_logits import Logits, fit_logits
 from .panel_paths import Factors, OpenCluster
 from .panel_rows import PanelRows, Units, units_of
 
@@ -105,7 +105,7 @@ def _regressions(
     for k, one in enumerate(found):
         i, j = places[k]
         if logits is not None and logits[i].failed[logits[i].model[j]]:
-            raise one.refuse(separated())
+            raise one.refuse(separated(bases[i].names, logits[i].beta[logits[i].model[j]]))
         if method != "ipw":
             _regress(bases[i], fits[i], j, one)
     return None if method == "ipw" else fits

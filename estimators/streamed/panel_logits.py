@@ -168,11 +168,3 @@ def _step(
     # Newton's error is c size², with c seen in the last two steps.
     elif size**2 * max(1.0, size / before**2 if np.isfinite(before) and before > 0 else 1e3) < TOLERANCE:
         state.done[j] = True
-
-
-def separated() -> Refusal:
-    """What `estimators.nuisance.fit_binary` says of such covariates."""
-    return Refusal(
-        "the covariates predict the treatment perfectly, for some units at least, so no propensity model converges",
-        "Drop the covariate that defines the treatment, or narrow the population to where both arms occur",
-    )

@@ -185,10 +185,9 @@ def test_clusters_sum_influence_values():
     copies = units.set_column(0, "unit_id", pa.array(units["unit_id"].to_numpy() + 1000))
     both = pa.concat_tables([units, copies])
     pair = pa.array((both["unit_id"].to_numpy() % 1000).astype(str))
-    single, paired = (
-        overall(_did(units)),
-        overall(_did(both.append_column("pair", pair), cluster="pair", sandwich=True)),
-    )
+    block = {**BLOCK, "cluster": "pair", "options": {"cluster_variance": "sandwich"}}
+    single = overall(_did(units))
+    paired = overall(run(block, both.append_column("pair", pair), "did", "ATT"))
     assert paired.estimate == pytest.approx(single.estimate, abs=1e-12)
     assert paired.std_error == pytest.approx(single.std_error * np.sqrt(60 / 59), rel=1e-10)
     assert (paired.n_clusters, paired.variance_estimator) == (60, "cluster")

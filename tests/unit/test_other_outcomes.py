@@ -194,7 +194,7 @@ def fits(monkeypatch):
 
         monkeypatch.setattr(where, what, call)
 
-    counted("whole", problem, "fit_binary")
+    counted("whole", problem, "fit_pooling")
     counted("crossfit", problem, "crossfit_propensity")
     counted("scan", logistic, "fit")
     return made

@@ -132,7 +132,7 @@ REFUSED = {
     "all are treated": (_cohorts(g2=9, g3=9), {}, "no control units"),
     "one cohort": (_cohorts(g2=9), block(control_group="not_yet_treated"), "no control units"),
     "few treated": (_cohorts(g0=9, g2=4), {}, "4 treated units"),
-    "a cohort of one": (_cohorts(g0=9, g2=4, g3=1), {}, "cohorts of one unit are left out (3)"),
+    "a cohort of one": (_cohorts(g0=9, g2=4, g3=1), {}, "cohorts of one unit or cluster are left out (3)"),
     "one control": (_cohorts(g0=1, g2=9), {}, "single control"),
     "one period": (GOOD.filter(pa.compute.field("t") == 1.0), {}, "single period"),
     "all early": (_cohorts(g1=9), {}, "9 are treated from the start"),
