@@ -60,6 +60,7 @@ def assemble(
 
 def held(study: Study, every: Columns, by_running: bool = False, edges: Columns | None = None) -> tuple[Problem, int]:
     """The same of rows in memory: those of weight zero left out, checked, those that lack a value left out, counted."""
+    idle = contracts.idle(study, every)
     every, weightless = contracts.weighing(study, every)
     contracts.check(study, every)
     needed = [study.unit, study.running] if by_running and study.running else None
@@ -71,7 +72,7 @@ def held(study: Study, every: Columns, by_running: bool = False, edges: Columns 
     first = study.decision.primary
     options = study.options_for(first)
     problem = Problem(
-        study, first, "default", options, columns, edges=edges, gaps=gaps, given=every, weightless=weightless
+        study, first, "default", options, columns, edges=edges, gaps=gaps, given=every, weightless=weightless, idle=idle
     )
     return problem, dropped
 

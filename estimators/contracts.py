@@ -158,6 +158,14 @@ def weighing(study: Study, columns: Columns) -> tuple[Columns, int]:
     return {name: values[~zero] for name, values in columns.items()}, int(zero.sum())
 
 
+def idle(study: Study, columns: Columns) -> Columns | None:
+    """The rows of weight zero of a study with a network, None where there are none: there they are still neighbours."""
+    if study.edges is None or study.weight is None or columns[study.weight].dtype == object:
+        return None
+    zero = columns[study.weight] == 0
+    return {name: values[zero] for name, values in columns.items()} if zero.any() else None
+
+
 def no_weight(study: Study) -> StudyError:
     """Every row has the weight zero."""
     mend = "Sampling weights are positive: check the column in the units"

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from . import declared_outcomes
+from . import declared_outcomes, measured
 from .calendar_codes import FREQUENCIES
 from .errors import StudyError
 from .registry import BY_NAME, Option
@@ -38,7 +38,7 @@ _KNOWN_KEYS = (
     "design", *_TEXT_KEYS, *_COLUMN_ROLES, *_LIST_ROLES, *_NUMBER_KEYS,
     "missing", "benchmark_covariates", "decision", "options", "specifications", "seed", "folds", "repeats",
     "row_budget", "a_a_test", "cutoff_rule", "secondary_outcomes", "guardrails", *_PERIOD_KEYS, "never", "frequency",
-    "cohort_of",
+    "cohort_of", "measured", "treated_at",
 )  # fmt: skip
 
 
@@ -95,6 +95,7 @@ class Declaration:
             if self.block.get(key) is not None:
                 values[key] = self.number(key, self.block[key])
         values |= self._calendar()
+        values |= measured.read(self)
         for key in ("seed", "folds", "repeats", "row_budget"):
             if self.block.get(key) is not None:
                 values[key] = self._whole(key, self.block[key])
@@ -108,7 +109,7 @@ class Declaration:
         words = {"frequency": FREQUENCIES, "cohort_of": ("treatment", "intervention")}
         given = {key: value for key, value in self.block.items() if value is not None}
         values = {key: self.choice(key, given[key], allowed) for key, allowed in words.items() if key in given}
-        values |= {key: self._when(key, given[key]) for key in _PERIOD_KEYS if key in given}
+        values |= {key: self.when(key, given[key]) for key in _PERIOD_KEYS if key in given}
         return {**values, "never": self._never(given.get("never"))}
 
     def _rules(self) -> dict[str, Any]:
@@ -155,7 +156,7 @@ class Declaration:
             raise self.error(f"'{key}' must be a number, not {value!r}", "Write it without quotes or units")
         return number
 
-    def _when(self, key: str, value: Any) -> Any:
+    def when(self, key: str, value: Any) -> Any:
         """A period: a number, or the text of a date such as 2001-03-01."""
         if isinstance(value, datetime.date):
             return value.isoformat()[:10]
@@ -354,6 +355,7 @@ class Declaration:
             raise self.error(f"the outcome '{study.outcome}' has a second role", "Give each its own column")
         self._check_identities(study)
         self._check_covariates(study)
+        measured.check(self, study)
 
     def _check_identities(self, study: Study) -> None:
         """An instrument, a mediator, a weight, a cluster or a running variable is not the treatment itself."""

@@ -47,6 +47,7 @@ def for_outcome(problem: Any, outcome: str) -> tuple[Any, int]:
     if isinstance(problem, Problem):
         assert problem.given is not None
         own, dropped = held(study, problem.given, edges=problem.edges)
+        own = dataclasses.replace(own, idle=problem.idle)
         shares = _same_rows(problem, own)
     else:
         source, facts = problem.given

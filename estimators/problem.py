@@ -55,7 +55,9 @@ class Problem:
     given : mapping of name to ndarray of shape (m,), optional
         The rows as they were read, with those that lack a value: a further outcome has complete rows of its own.
     weightless : int
-        Rows of weight zero, which stand nowhere here (`estimators.contracts.weighing`).
+        Rows of weight zero, which are not among the columns (`estimators.contracts.weighing`).
+    idle : mapping of name to ndarray of shape (weightless,), optional
+        Those rows, where a network is declared: there they are still neighbours (`estimators.interference.places`).
     """
 
     study: Study
@@ -69,6 +71,7 @@ class Problem:
     gaps: Columns | None = None
     given: Columns | None = None
     weightless: int = 0
+    idle: Columns | None = None
 
     def for_run(self, estimator: str, specification: str) -> Problem:
         """The rows that another estimator reads, and the cache of all that read them."""

@@ -114,6 +114,9 @@ class Study:
     never: tuple[Any, ...] = ()
     frequency: str | None = None
     cohort_of: str = "treatment"
+    treated_at: Any = None
+    # Pairs of a column ("*": all covariates) and when it was measured (`estimators.measured`)
+    measured: tuple[tuple[str, str | None], ...] = ()
     allocation: float | None = None
     population: str | None = None
     outcome_unit: str | None = None

@@ -154,6 +154,7 @@ _GATES = {
     "density": "no jump of density at the cutoff",
     "omnibus_balance": "arms balanced on all covariates",
     "sample_ratio": "arms as large as declared",
+    "covariate_assignment": "covariates not moved by treatment",
 }
 # Metric, its name, and the level where the row has none.
 _DIAGNOSTICS = {

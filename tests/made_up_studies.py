@@ -112,6 +112,29 @@ STUDIES: dict[str, dict[str, Any]] = {
     "panel": {"units": panel(), "block": PANEL},
     "repeated_period": {"units": panel(year=[2000, 2000] + [2000, 2001] * 3), "block": PANEL},
     "no_cohort_at_all": {"units": panel(cohort=[None] * 8), "block": PANEL},
+    # measured after treatment, by its word and by its date; before it, by its time
+    "measured_after": {"units": units(), "declares": {"measured": {"x": "after"}}},
+    "all_after": {"units": units(), "declares": {"measured": "after"}},
+    "modifier_after": {
+        "units": units(z=NOISE), "declares": {
+            "effect_modifiers": ["z"], "measured": {"z": "2001-05-01"}, "treated_at": "2001-04-30",
+        },
+    },
+    "option_after": {
+        "units": units(z=NOISE), "declares": {
+            "options": {"propensity": {"covariates": ["z"]}}, "measured": {"x": 3, "z": 4.5}, "treated_at": 4,
+        },
+    },
+    "measured_before": {"units": units(), "declares": {"measured": {"x": 3}, "intervention_time": 4}},
+    "measured_misdeclared": {"units": units(), "declares": {"measured": ["x"]}},
+    # rows of weight zero are none of the study's, whatever they hold; a weight may be a truth
+    "zero_weights": {
+        "units": units(y=first(3, None, Y), w=first(3, 0.0, [1.5] * 80)), "declares": {"weight": "w"},
+    },
+    "weights_of_truths": {
+        "units": units(y=first(3, None, Y), w=first(3, False, [True] * 80)), "declares": {"weight": "w"},
+    },
+    "all_zero_weights": {"units": units(w=[0.0] * 80), "declares": {"weight": "w"}},
     # one row a unit, of the study's own population
     "last_wave": {"units": two_populations(), "scores": scores(), "declares": TWO},
     "first_wave": {"units": two_populations(), "scores": scores(), "declares": {**TWO, "cross_section": 1}},
@@ -162,6 +185,7 @@ STUDIES: dict[str, dict[str, Any]] = {
 DESIGNS = [
     ("experiment", "omnibus_balance", "omnibus_balance_p", 0.011, 0.009, False, None),
     ("experiment", "sample_ratio", "sample_ratio_p", 0.0011, 0.0009, True, None),
+    ("experiment", "covariate_assignment", "covariate_assignment_p", 0.0011, 0.0009, False, None),
     ("iv", "first_stage", "first_stage_f", 10.1, 9.9, False, "iv"),
     ("rd", "density", "density_p", 0.051, 0.049, True, "rd"),
     ("rd", "covariate_continuity", "covariate_continuity_p", 0.051, 0.049, False, "rd"),
@@ -185,6 +209,12 @@ for kind, gate, name, good, bad, _, whose in DESIGNS:
 for case, treated, allocation in (("even", 40, 0.5), ("uneven", 20, 0.5), ("undeclared", 20, None)):
     own = units(t=[1] * treated + [0] * (80 - treated), x=NOISE)
     STUDIES[f"ratio_{case}"] = {"units": own, "declares": {"design": "experiment", "allocation": allocation}}
+
+# And a covariate that treatment moved, beside one that it did not, as estimators.design tests them.
+STUDIES["moved_by_treatment"] = {
+    "units": units(x=moved(NOISE, 2), z=NOISE[::-1]),
+    "declares": {"design": "experiment", "covariates": ["x", "z"]},
+}
 
 EXCEPTIONS = (
     ("excepted", "overlap", "*", "*", "ATE", "false", "pilot among regular customers"),

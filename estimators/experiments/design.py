@@ -1,4 +1,4 @@
-"""Was the experiment run as designed? Two tests that read no outcome."""
+"""Was the experiment run as designed? Tests that read no outcome."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from ..laws import chi2_tail, f_tail
 from ..linear import covariance, fit_ols
 from ..problem import Problem
 from ..result import DesignRow
+from .assignment import assigned
 
 
 def experiment_design(problem: Problem) -> list[DesignRow]:
-    """One row for the balance of all covariates together, one for the sample ratio.
+    """One row for the balance of all covariates together, one for the sample ratio, one for each undated covariate.
 
     ``omnibus_balance_p`` is the p-value that treatment has nothing to do with any covariate; ``sample_ratio_p`` that
-    the share of the treated is the declared ``allocation``. A test that has nothing to test has a NULL value and a
-    reason that begins with "not applicable".
+    the share of the treated is the declared ``allocation``; `assignment.assignment_rows` tells the others.
+    A test that has nothing to test has a NULL value and a reason that begins with "not applicable".
     """
-    return [_balance(problem), _sample_ratio(problem)]
+    return [_balance(problem), _sample_ratio(problem), *assigned(problem)]
 
 
 def _balance(problem: Problem) -> DesignRow:

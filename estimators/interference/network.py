@@ -15,6 +15,7 @@ from .design_based import Experiment, contrast, experiment_of, support_diagnosti
 from .exposure import LEVELS, Level, label
 from .graph import Graph, graph_of
 from .pictures import degree_histogram, graph_points, outcome_by_treated_neighbours
+from .places import with_places
 from .regression import EXPECTED, OTHER, coefficient, exposure
 
 ESTIMANDS = ("DIRECT", "INDIRECT", "TOTAL")
@@ -48,7 +49,8 @@ def network(problem: Problem, estimand: str) -> Result:
     randomisation, so a cluster that was not randomised does not enter them. Normal reference.
 
     Sampling weights weight the regression and the means; a unit with weight zero counts as a neighbour and nowhere
-    else. Rows with missing values have been left out or refused before, and are then nobody's neighbours.
+    else, and not as trimmed (`places.with_places`). Rows with missing values have been left out or refused before, and
+    are then nobody's neighbours.
 
     Diagnostics: ``degree`` (mean, max), ``isolated_units``, ``components``, ``edges`` (given, used, outside,
     self_loops, repeats), ``exposure_share``; by design: ``exposure_probability_min`` and ``_mean``,
@@ -68,6 +70,7 @@ def network(problem: Problem, estimand: str) -> Result:
     Aronow & Samii 2017; Cai, de Janvry & Sadoulet 2015; Leung 2020, 2022; Borusyak & Hull 2023.
     """
     check_sample(problem)
+    problem = with_places(problem)
     graph = graph_of(problem)
     row, diagnostics = _effect(problem, graph, estimand)
     curves: tuple[CurvePoint, ...] = ()
@@ -98,7 +101,7 @@ def _effect(problem: Problem, graph: Graph, estimand: str) -> tuple[Estimate, tu
 def _by_regression(problem: Problem, graph: Graph, estimand: str) -> tuple[Estimate, tuple[Diagnostic, ...]]:
     found = coefficient(problem, graph, estimand)
     keep = problem.w > 0
-    fields = {**counts(problem, keep), "n_trimmed": int((~keep).sum())}
+    fields = {**counts(problem, keep), "n_trimmed": 0}
     if found.clusters is not None:
         fields["n_clusters"] = found.clusters
     who = "any neighbour" if problem.own("mapping") == "any" else "all neighbours"
@@ -128,7 +131,7 @@ def _by_design(problem: Problem, graph: Graph, estimand: str) -> tuple[Estimate,
     if experiment.lottery.kind != "cluster":
         fields.pop("n_clusters", None)
     fields |= {"variance_estimator": "aronow_samii" if conservative else "network"}
-    fields |= {"n_trimmed": int((~experiment.kept).sum())}
+    fields |= {"n_trimmed": int((~experiment.kept & (problem.w > 0)).sum())}
     row = made(estimand, estimate, error, contrast=f"{label(high)} - (0,0)", **fields)
     return row, ()
 

@@ -1,4 +1,4 @@
-"""Was a streamed experiment run as designed? Two tests that read no outcome."""
+"""Was a streamed experiment run as designed? Tests that read no outcome."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ from ..scan import hc, moments_scan
 from ..scan.columns import cluster_key
 from ..scan.solve import Least, least_squares
 from ..scan.stream import Plan, quoted
+from .assignment import assigned
 from .problem import Streamed
 
 
 def experiment_design(problem: Streamed) -> list[DesignRow]:
-    """One row for the balance of all covariates together, one for the sample ratio.
+    """One row for the balance of all covariates together, one for the sample ratio, one for each undated covariate.
 
     The rows of `estimators.experiments.design.experiment_design`: ``omnibus_balance_p`` from one scan of treatment and
-    covariates (one more where there are clusters), ``sample_ratio_p`` from counts.
+    covariates (one more where there are clusters), ``sample_ratio_p`` from counts, ``covariate_assignment_p`` from
+    `streamed.assignment`.
     """
-    return [_balance(problem), ratio_row(problem.study.allocation, problem.kind, lambda: _assigned(problem))]
+    ratio = ratio_row(problem.study.allocation, problem.kind, lambda: _assigned(problem))
+    return [_balance(problem), ratio, *assigned(problem)]
 
 
 def _balance(problem: Streamed) -> DesignRow:

@@ -33,6 +33,7 @@
         {% do rows.append(cqox.contract_period(units, block)) %}
     {% endif %}
     {% do rows.extend(cqox.contract_calendar(units, present, block)) %}
+    {% do rows.extend(cqox.contract_measured(block)) %}
     {% if block.get('missing') == 'drop' and declared | map(attribute=1) | reject('in', present) | list | length == 0 %}
         {% do rows.append(cqox.contract_complete_rows(units, present, block)) %}
     {% endif %}

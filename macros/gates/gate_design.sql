@@ -1,6 +1,6 @@
 {#
     Gates on what a design needs, from the study's design table (computed in Python without outcomes after treatment):
-    omnibus balance, sample ratio, first stage, density, covariate continuity, pre-trends, pre-period fit.
+    omnibus balance, sample ratio, undated covariates by arm, first stage, density, covariate continuity, pre-trends, pre-period fit.
     A metric that the design asks for and that is not there fails.
 #}
 {% macro gate_design(block, design) %}
@@ -15,7 +15,8 @@
 {% macro design_checks(block) %}
     {% set checks = {
         'experiment': [('omnibus_balance', 'omnibus_balance_p', 'least', 'overall'),
-                       ('sample_ratio', 'sample_ratio_p', 'least', 'overall')],
+                       ('sample_ratio', 'sample_ratio_p', 'least', 'overall'),
+                       ('covariate_assignment', 'covariate_assignment_p', 'least', 'covariates')],
         'iv': [('first_stage', 'first_stage_f', 'least', block.get('treatment'))],
         'rd': [('density', 'density_p', 'least', block.get('running'))],
         'panel': [('pre_trends', 'pre_trends_p', 'least', 'overall')],

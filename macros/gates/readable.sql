@@ -22,7 +22,8 @@
     {% elif cqox.reads_as_date(given.get('cross_section')) %}
         {% do out.update({'cross_section': given['cross_section'] | string}) %}
     {% endif %}
-    {% for key in ['never', 'frequency', 'cohort_of'] if given.get(key) is not none %}
+    {% for key in ['never', 'frequency', 'cohort_of', 'measured', 'treated_at', 'intervention_time']
+        if given.get(key) is not none %}
         {% do out.update({key: given[key]}) %}
     {% endfor %}
     {{ return(out) }}
@@ -53,6 +54,13 @@
         {% do told.append((
             'cross_section', "'cross_section' must be a number or a date, not " ~ given['cross_section'] | tojson
             ~ ': write it without quotes or units'
+        )) %}
+    {% endif %}
+    {% if given.get('measured') is not none and given['measured'] not in ('before', 'after')
+        and given['measured'] is not mapping %}
+        {% do told.append((
+            'measured', "'measured' must be before, after or a mapping of columns, not " ~ given['measured'] | tojson
+            ~ ': write {column: before}, with before, after, a number or a date each'
         )) %}
     {% endif %}
     {% if given and given.get('design') not in cqox.designs() %}

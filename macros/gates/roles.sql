@@ -74,7 +74,11 @@
 {% macro weighing(block, units, present) %}
     {% set weight = block.get('weight') %}
     {% if weight not in present or cqox.unfit_type(present[weight], false) %}{{ return(units) }}{% endif %}
-    {{ return('(select * from ' ~ units ~ ' where coalesce(' ~ cqox.as_number(weight) ~ ', 1) <> 0)') }}
+    {# Postgres casts no boolean to a number with places. #}
+    {% set is_truth = modules.re.match('bool', present[weight] | lower) is not none %}
+    {% set weighs = 'coalesce(' ~ cqox.quoted(weight) ~ ', true)' if is_truth
+        else 'coalesce(' ~ cqox.as_number(weight) ~ ', 1) <> 0' %}
+    {{ return('(select * from ' ~ units ~ ' where ' ~ weighs ~ ')') }}
 {% endmacro %}
 
 {#

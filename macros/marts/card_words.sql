@@ -141,6 +141,8 @@
                 then 'Failed without forbidding the estimate: ' || replace(gates_failed, '_', ' ') end,
             case when status = 'estimated' and design <> 'experiment'
                 then 'Treatment was not drawn by lot: the answer stands on assumptions that no data can check' end,
+            case when status = 'estimated' and design <> 'experiment' and covariates_undated is not null
+                then 'It was not declared that ' || covariates_undated || ' were measured before treatment' end,
             case when estimand = 'LATE' and design <> 'rd' and status = 'estimated'
                 then 'Units that the instrument does not move may respond otherwise' end,
             case when estimand = 'LATE' and design = 'rd' and status = 'estimated'

@@ -18,6 +18,7 @@
             {{ cqox.number_or_null(block.get('value_per_unit')) }} as value_per_unit,
             {{ cqox.number_or_null(block.get('cost_per_unit')) }} as cost_per_unit,
             {{ 'true' if block.get('a_a_test') else 'false' }} as is_a_a_test,
+            {{ cqox.text_or_null(cqox.covariates_undated(cqox.readable_block(block))) }} as covariates_undated,
             {{ cqox.text_or_null(tojson(block)) }} as roles,
             {{ cqox.hash_of_block(study, block) }} as declared_hash
         {{ "union all" if not loop.last }}

@@ -43,6 +43,7 @@ final as (
         declared.value_per_unit,
         declared.cost_per_unit,
         declared.is_a_a_test,
+        declared.covariates_undated,
         declared.roles,
         declared.declared_hash,
         measured.n_units,

@@ -64,6 +64,33 @@ def test_all_gates_pass_where_nothing_is_wrong(judged: Judged) -> None:
         ("one_and_two", "t values", "treatment 't' has 2 values (wanted: 0 and 1, or a dose of more than ten values)"),
         ("repeated_period", "unique county, year", "1 rows repeat a value of county, year"),
         ("no_cohort_at_all", "cohort", "cohort 'cohort' is NULL in every row"),
+        (
+            "measured_after",
+            "x measured",
+            "the covariate 'x' is declared as measured after treatment: drop it, or declare it as `mediator`",
+        ),
+        (
+            "all_after",
+            "x measured",
+            "the covariate 'x' is declared as measured after treatment: drop it, or declare it as `mediator`",
+        ),
+        (
+            "modifier_after",
+            "z measured",
+            "the effect modifier 'z' is declared as measured after treatment: drop it, or declare it as `mediator`",
+        ),
+        (
+            "option_after",
+            "z measured",
+            "the propensity covariate 'z' is declared as measured after treatment: drop it, or declare it as "
+            "`mediator`",
+        ),
+        (
+            "measured_misdeclared",
+            "role measured",
+            "'measured' must be before, after or a mapping of columns, not [\"x\"]: write {column: before}, "
+            "with before, after, a number or a date each",
+        ),
     ],
 )
 def test_broken_contract_is_one_error_that_blocks_everything(
@@ -77,7 +104,18 @@ def test_broken_contract_is_one_error_that_blocks_everything(
 
 
 @pytest.mark.parametrize(
-    "study", ["text_category", "null_dropped", "dose", "panel", "gaps_in_others", "others_misdeclared"]
+    "study",
+    [
+        "measured_before",
+        "zero_weights",
+        "weights_of_truths",
+        "text_category",
+        "null_dropped",
+        "dose",
+        "panel",
+        "gaps_in_others",
+        "others_misdeclared",
+    ],
 )
 def test_contract_allows_what_is_declared(judged: Judged, study: str) -> None:
     # a secondary outcome with gaps is refused by itself, and what is declared in a wrong shape the effects tell
@@ -195,6 +233,21 @@ def test_sample_ratio_needs_a_declared_allocation(judged: Judged) -> None:
     assert "sample_ratio" in judged.blocked("ratio_uneven", "difference_in_means", "ATE")
     assert (undeclared["value"], undeclared["is_passing"]) == (None, True)
     assert undeclared["reason"].startswith("not applicable")
+
+
+def test_a_covariate_that_treatment_moved_is_named_and_blocks_nothing(judged: Judged) -> None:
+    row = judged.one("moved_by_treatment", "covariate_assignment", subject="x")
+    assert (row["is_passing"], row["blocks"], row["severity"]) == (False, False, "warn")
+    assert row["reason"].startswith("'x' differs by arm more than chance")
+    assert row["reason"].endswith("was it measured after treatment?")
+    assert judged.one("moved_by_treatment", "covariate_assignment", subject="z")["is_passing"]
+    assert "covariate_assignment" not in judged.blocked("moved_by_treatment", "regression_adjustment", "ATE")
+
+
+def test_weights_that_are_all_zero_are_told(judged: Judged) -> None:
+    row = judged.one("all_zero_weights", "contract", subject="rows")
+    assert not row["is_passing"]
+    assert row["reason"] == "the units have no rows, or the weight 'w' is zero in every row"
 
 
 @pytest.mark.parametrize(

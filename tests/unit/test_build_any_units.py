@@ -179,7 +179,8 @@ def test_a_density_test_sees_units_without_an_outcome():
 def test_design_tables():
     experiment = {**BLOCK, "design": "experiment", "allocation": 0.5}
     found = design("s", experiment, DATA).to_pylist()
-    assert {row["metric"] for row in found} == {"omnibus_balance_p", "sample_ratio_p", "smd", "vif"}
+    of_the_lot = {"omnibus_balance_p", "sample_ratio_p", "covariate_assignment_p"}
+    assert {row["metric"] for row in found} == {*of_the_lot, "smd", "vif"}
     assert all(row["study"] == "s" and 0 <= row["value"] <= 1 for row in found if row["metric"].endswith("_p"))
     # without scores an observational study has its raw differences and its factors
     found = design("s", BLOCK, DATA).to_pylist()

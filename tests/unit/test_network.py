@@ -16,6 +16,7 @@ from estimators.interference import design_based
 from estimators.interference.exposure import LEVELS, joint_probability, lottery_of
 from estimators.interference.graph import graph_of
 from estimators.interference.network import AGAINST_NONE, ESTIMANDS, network
+from estimators.interference.places import with_places
 from estimators.problem import Problem
 from estimators.study import Study
 
@@ -298,6 +299,54 @@ def test_a_unit_of_weight_zero_is_a_neighbour_only(method: str) -> None:
     assert a.estimate == pytest.approx(b.estimate, rel=1e-8)
     assert a.std_error == pytest.approx(b.std_error, rel=1e-6)
     assert a.n_units == int(weight.sum())
+
+
+@pytest.mark.parametrize("gap", [False, True])
+def test_exposures_count_neighbours_of_weight_zero(gap: bool) -> None:
+    """Least squares by hand: shares treated over the whole network, and the rows of those who have a weight."""
+    units, edges, tie = simulated(n=80)
+    weight = np.random.default_rng(5).uniform(0.5, 2, 80)
+    weight[::7] = 0
+    y = np.where(weight == 0, np.nan, units["y"]) if gap else units["y"]
+    share = tie @ units["t"] / tie.sum(axis=1)
+    # every unit names somebody, so that the expected exposure is a constant
+    x = np.column_stack([np.ones(80), share, units["t"]])
+    rows = weight > 0
+    fit = sm.WLS(units["y"][rows], x[rows], weight[rows]).fit()
+    given = problem({**units, "y": y, "w": weight}, edges, weight="w", method="regression")
+    for estimand, at in (("INDIRECT", 1), ("DIRECT", 2)):
+        row = overall(network(given, estimand))
+        assert row.estimate == pytest.approx(fit.params[at], rel=1e-9)
+        assert (row.n_units, row.n_trimmed) == (rows.sum(), 0)
+
+
+def test_a_row_of_weight_zero_that_has_no_place_is_nobody_s_neighbour() -> None:
+    """Without a treatment, and of another's name: the same as without those rows, whose edges then lead out."""
+    units, edges, _ = simulated(n=80)
+    extra = {name: np.concatenate([values, values[:2]]) for name, values in units.items()}
+    extra["t"] = np.r_[units["t"], np.nan, 1 - units["t"][1]]
+    extra["unit_id"] = np.r_[units["unit_id"], 500, 1]
+    weight = np.r_[np.ones(80), 0, 0]
+    more = {end: np.r_[names, [500, 3] if end == "source" else [2, 500]] for end, names in edges.items()}
+    given = problem({**extra, "w": weight}, more, weight="w")
+    one = network(problem({**units, "w": np.ones(80)}, edges, weight="w"), "INDIRECT")
+    assert overall(one).estimate == pytest.approx(overall(network(given, "INDIRECT")).estimate, rel=1e-12)
+    assert graph_of(with_places(given)).outside == 2
+
+
+def test_a_secondary_outcome_counts_neighbours_of_weight_zero_too() -> None:
+    units, edges, _ = simulated(n=80)
+    weight = np.ones(80)
+    weight[::7] = 0
+    block = {
+        "question": "q", "design": "experiment", "outcome": "y", "treatment": "t", "edges": "names", "weight": "w",
+        "secondary_outcomes": ["again"], "decision": {**DECISION, "primary": "network", "estimand": "INDIRECT"},
+    }  # fmt: skip
+    rows = estimate("s", block, {**units, "again": units["y"], "w": weight}, edges=edges).to_pylist()
+    (first,) = [row for row in rows if row["is_primary"]]
+    (second,) = [row for row in rows if row["outcome"] == "again"]
+    assert first["status"] == "estimated", first["status_reason"]
+    assert (first["estimate"], first["std_error"]) == (second["estimate"], second["std_error"])
 
 
 def test_equal_weights_change_nothing() -> None:

@@ -74,8 +74,12 @@ def test_the_design_of_an_experiment(case):
         build.design("s", {**declared, "row_budget": budget}, given).to_pylist() for budget in (10**9, 10)
     )
     assert [row["metric"] for row in streamed][:2] == ["omnibus_balance_p", "sample_ratio_p"]
-    measured = {"vif"} if case == "a dose" else {"smd", "vif"}
-    assert {row["metric"] for row in streamed[2:]} == (measured if declared.get("covariates") else set())
+    assert streamed[2]["metric"] == "covariate_assignment_p"
+    measured = {"covariate_assignment_p", "vif"} | (set() if case == "a dose" else {"smd"})
+    assert {row["metric"] for row in streamed[3:]} <= measured
+    assert measured - {"covariate_assignment_p"} <= {row["metric"] for row in streamed} or not declared.get(
+        "covariates"
+    )
     assert [row["reason"] for row in streamed] == [row["reason"] for row in memory]
     # A p-value p loses log(1 / p) times the digits that its F loses, and here F is right to 1e-12.
     same_parts(memory, streamed, 1e-9, case)
@@ -306,9 +310,10 @@ def test_the_counts_of_a_sample():
     given = units(6, y=[0.0, 1.0, 1.0, 0.0, 1.0, 1.0], t=[0, 0, 1, 1, 1, 0], w=[1.0, 0.0, 2.0, 0.0, 1.0, 1.0])
     found = streamed_sample.sample(problem(given, weight="w"))
     assert (found.low, found.high, found.outcome_is_binary) == (0.0, 1.0, True)
-    assert (found.lightest, found.weight, found.squares) == (0.0, 5.0, 7.0)
-    assert (found.treated, found.used) == (3, (2, 2))
+    # rows of weight zero are none of the study's
+    assert (found.lightest, found.weight, found.squares) == (1.0, 5.0, 7.0)
+    assert (found.treated, found.used) == (2, (2, 2))
     fields = streamed_sample.counts(problem(given, weight="w"))
-    assert fields == {"n_units": 6, "n_treated": 3, "effective_sample_size": 25 / 7}
+    assert fields == {"n_units": 4, "n_treated": 2, "effective_sample_size": 25 / 7}
     with pytest.raises(Refusal, match="1 untreated units are left and 2 are needed"):
         streamed_sample.check_arms(problem(given), (1, 3))

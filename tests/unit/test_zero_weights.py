@@ -94,6 +94,47 @@ def test_rows_of_weight_zero_change_no_streamed_number(name):
     assert_unmoved(name, budget=10)
 
 
+def panel(periods: int = 14, n: int = 40) -> dict[str, np.ndarray]:
+    """Units over periods, a fifth of their rows with weight zero; treatment comes and goes, and a step comes at 8."""
+    rng = np.random.default_rng(4)
+    unit, time = np.repeat(np.arange(n), periods), np.tile(np.arange(periods), n)
+    x, t = rng.normal(size=n * periods), (rng.random(n * periods) < 0.4).astype(float)
+    y = 1 + 0.1 * time + t + x + (time >= 8) + rng.normal(size=n)[unit] + rng.normal(size=n * periods)
+    weight = np.where(rng.random(n * periods) < 0.2, 0.0, rng.uniform(0.5, 2, n * periods))
+    return {"unit_id": unit, "time": time, "x": x, "t": t, "y": y, "w": weight}
+
+
+@pytest.mark.parametrize(
+    ("name", "roles"),
+    [
+        ("twfe", {"estimand": "ATT"}),
+        ("tvce_panel", {"estimand": "ATE"}),
+        ("its", {"estimand": "ATT", "design": "its", "intervention_time": 8}),
+    ],
+)
+def test_a_row_of_weight_zero_is_no_row_of_a_panel(name, roles, monkeypatch):
+    """The unit stands in its other periods; what the row holds, a NULL too, is read nowhere."""
+    given, roles = panel(), {"design": "panel", "time": "time", **roles}
+    zero = given["w"] == 0
+    wild = given | {"y": np.where(zero, np.nan, given["y"]), "x": np.where(zero, 1e6, given["x"])}
+    estimand = roles.pop("estimand")
+    monkeypatch.setitem(ROLES, name, {**roles, "estimand": estimand})
+    found = [run(name, units) for units in ({k: v[~zero] for k, v in given.items()}, wild)]
+    assert all(any(row["status"] == "estimated" for row in rows) for rows in found), found[1][0]["status_reason"]
+    for a, b in zip(*found, strict=True):
+        for key in ("status", "estimate", "std_error", "n_units", "n_trimmed"):
+            assert a[key] == b[key] or a[key] == pytest.approx(b[key], rel=1e-12), (key, a[key], b[key])
+
+
+def test_did_takes_no_weights_and_says_so(monkeypatch):
+    monkeypatch.setitem(ROLES, "did", {"design": "panel", "time": "time", "cohort": "g", "estimand": "ATT"})
+    given = panel()
+    given |= {"g": np.where(given["unit_id"] < 20, 8.0, np.nan), "t": (given["unit_id"] < 20) * (given["time"] >= 8.0)}
+    (row, *_) = run("did", given)
+    assert row["status"] == "refused"
+    assert "did does not use the declared weight" in row["status_reason"]
+
+
 @pytest.mark.parametrize("budget", [10**6, 10])
 def test_weights_that_are_all_zero_are_told(budget):
     (row,) = run("difference_in_means", rows() | {"w": np.zeros(N)}, budget)

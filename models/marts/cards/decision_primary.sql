@@ -114,6 +114,7 @@ joined as (
         studies.value_per_unit,
         studies.cost_per_unit,
         studies.is_a_a_test,
+        studies.covariates_undated,
         primary_rows.estimator,
         primary_rows.specification,
         primary_rows.estimand,
