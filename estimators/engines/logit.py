@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import Refusal
 from ..moments import Moments, independent
-from ..nuisance import separated
+from ..newton import separated
 from ..scan.frame import Frame
 from ..scan.logistic import BinaryModel
 from ..scan.stream import Column, Plan
