@@ -127,6 +127,14 @@ def undoubted(beta: np.ndarray, information: np.ndarray, weight: float) -> bool:
     )
 
 
+def rest_of(sums: np.ndarray) -> np.ndarray:
+    """What the other folds' sums add up to, of each fold: shape (folds, …).
+
+    Not the total less a fold's own: where that fold holds the heavy weights, the others' digits would be lost.
+    """
+    return np.array([np.delete(sums, k, axis=0).sum(axis=0) for k in range(len(sums))])
+
+
 def separated(names: Sequence[str] = (), beta: np.ndarray | None = None, fold: int | None = None) -> Refusal:
     """Of a fit that does not converge; names the standardised columns whose coefficients ran furthest.
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import Refusal
 from ..moments import Moments, independent
-from ..newton import At, begin, maximise, undoubted
+from ..newton import At, begin, maximise, rest_of, undoubted
 from ..nuisance import likelihood_at, outside
 from ..rare import Pooled
 from .frame import Frame
@@ -269,7 +269,7 @@ def _outside(
 ) -> tuple[np.ndarray, int]:  # fmt: skip
     """The models outside each fold: shape (folds, k), and the scans; without ``groups`` by Newton's method alone."""
     assert run.folded is not None
-    left = treated.sum(axis=0) - treated
+    left = rest_of(treated)
     if left.min() <= 0:
         fold = int(np.argmin(left.min(axis=1)))
         raise Refusal(f"outside fold {fold}, an arm has no units", "Widen the population, or use fewer folds")
@@ -309,9 +309,9 @@ def _together(
 ) -> tuple[np.ndarray, int]:  # fmt: skip
     """The models outside the folds, a scan a step for all at once."""
     assert run.folded is not None
-    left = treated.sum(axis=0) - treated
-    score = groups.score.sum(axis=0) - groups.score
-    information = groups.information.sum(axis=0) - groups.information
+    left = rest_of(treated)
+    score = rest_of(groups.score)
+    information = rest_of(groups.information)
     share = left.sum(axis=1) / treated.sum()
     known = bool(varying.all())
     beta = near + _steps(sample, near, score, information, share) if known else np.where(varying, whole, 0.0)
