@@ -12,6 +12,7 @@ from ..inference import wald
 from ..problem import Problem
 from ..result import CurvePoint, Diagnostic, Estimate, Result
 from .labels import label
+from .left_out import naming_left_out
 from .segmented import Segmented, design_of, least_squares, poisson
 from .series import Series, series_of
 
@@ -82,7 +83,8 @@ def its(problem: Problem, estimand: str) -> Result:
     counts, at = problem.own("family") == "poisson", problem.study.intervention_time
     assert at is not None
     series = series_of(problem, counts, problem.own("lags"))
-    _check_length(series, at)
+    with naming_left_out(problem):
+        _check_length(series, at)
     fit = _fit(problem, series, at)
     _check_memory(fit)
     path = _path(fit, series, counts)
