@@ -8,7 +8,7 @@ import support
 
 from estimators import estimate
 from estimators.errors import Refusal
-from estimators.nuisance import fit_binary, likelihood_at
+from estimators.nuisance import fit_binary, likelihood_at, likelihood_slopes
 from estimators.registry import BY_NAME
 from estimators.scan import logistic
 
@@ -111,6 +111,16 @@ def test_a_far_unit_on_its_own_side_is_no_separation(link):
     without = fit_binary(t[1:], x[1:], ("x1",), link)
     np.testing.assert_allclose(fit.coef, without.coef, rtol=1e-6)
     assert fit.coef[1] * x.std() > 300
+
+
+def test_slopes_of_a_probit_far_on_the_wrong_side():
+    """There −log Φ is η²/2 + log |η| + …, so that its slope is |η| + 1/|η| and its curvature 1 − 1/η²."""
+    eta = np.array([-1e2, -1e3, -1.6e4, -1e6])
+    slope, curvature = likelihood_slopes(np.ones(4), eta, "probit")
+    np.testing.assert_allclose(slope, np.abs(eta) + 1 / np.abs(eta), rtol=1e-7)
+    np.testing.assert_allclose(curvature[:3], 1 - 1 / eta[:3] ** 2, rtol=1e-6)
+    back = likelihood_slopes(np.zeros(4), -eta, "probit")
+    np.testing.assert_array_equal(back, [-slope, curvature])
 
 
 @pytest.mark.parametrize("link", ["logit", "probit"])
