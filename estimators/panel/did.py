@@ -15,6 +15,7 @@ from ..result import CurvePoint, Diagnostic, Estimate, Result
 from ..thresholds import limit
 from .aggregate import Average, Averages, Shares, averages_of
 from .att_gt import Cell, GroupTime, group_time_effects
+from .gaps import period_gaps
 from .honest_did import Honest, honest_did
 from .labels import label
 from .left_out import left_words
@@ -90,7 +91,7 @@ def assembled(
     rows = [*found.overall, *found.event_time, *found.cohort, *found.time]
     estimates = [_average_row(estimand, one, sample) for one in rows]
     estimates += [_cell_row(estimand, c, effects.psi[:, k], sample) for k, c in enumerate(effects.cells)]
-    diagnostics = _diagnostics(effects, sample, critical, test)
+    diagnostics = (*_diagnostics(effects, sample, critical, test), *period_gaps(problem.study, sample.periods))
     after = tuple(one for one in found.event_time if one.at is not None and one.at >= 0)
     asked = problem.own("honest")
     honest = honest_did(effects, shares, after, sample, problem.study.seed) if asked else Honest()

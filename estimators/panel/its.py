@@ -11,6 +11,7 @@ from ..estimates import made
 from ..inference import wald
 from ..problem import Problem
 from ..result import CurvePoint, Diagnostic, Estimate, Result
+from .gaps import period_gaps
 from .labels import label
 from .left_out import naming_left_out
 from .segmented import Segmented, design_of, least_squares, poisson
@@ -229,7 +230,7 @@ def _diagnostics(problem: Problem, fit: Segmented, series: Series, at: float) ->
             rows.append(Diagnostic("autocorrelation", f"lag={j}", value, float(bound), bool(abs(value) < bound)))
         rows += _left(fit, float(bound))
     placebo = _placebo(problem, series, at)
-    return (*rows, *(() if placebo is None else (placebo,)))
+    return (*rows, *period_gaps(problem.study, series.period), *(() if placebo is None else (placebo,)))
 
 
 def _left(fit: Segmented, bound: float) -> list[Diagnostic]:
