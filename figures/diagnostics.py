@@ -149,8 +149,9 @@ def _support(rows: StudyRows, totals: dict[str, float]) -> tuple[float, float]:
     if rows.card.get("design") != "experiment":
         return support_bounds(0.5)
     allocation = rows.roles.get("allocation")
-    declared = isinstance(allocation, int | float) and 0 < allocation < 1
-    return support_bounds(float(allocation) if declared else totals["treated"] / sum(totals.values()))
+    if isinstance(allocation, int | float) and 0 < allocation < 1:
+        return support_bounds(float(allocation))
+    return support_bounds(totals["treated"] / sum(totals.values()))
 
 
 def _range(support: tuple[float, float]) -> str:
