@@ -269,6 +269,30 @@ def _period(study: Study, name: str, raw: Any) -> float:
     return float(number)
 
 
+def period_of(study: Study, name: str, raw: Any) -> float:
+    """The number of a period that a declaration or an option writes as the units do: a number, a code or a date.
+
+    Parameters
+    ----------
+    study : Study
+        With its frequency, where periods are counted.
+    name : str
+        Of the option, for a refusal.
+
+    Raises
+    ------
+    StudyError
+        For what is no period of that frequency.
+    """
+    number = None if isinstance(raw, bool) else _number(raw)
+    text = raw.isoformat() if isinstance(raw, datetime.date) else str(raw).strip()
+    if number is None and _as_date(text) is None:
+        raise StudyError(study.name, f"'{name}' holds {raw!r}, which is no period", "Write it as the units do")
+    if number is None and study.frequency is None:
+        raise StudyError(study.name, f"'{name}' holds the date {text}, and '{study.time}' numbers", "Give a number")
+    return _period(study, name, text if number is None else number)
+
+
 def _cohort(study: Study, raw: Any, periods: Mapping[Any, float]) -> float:
     number = _number(raw)
     if isinstance(raw, str) and number is None and _as_date(raw) is None:

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import special
 
+from . import newton
 from .errors import Refusal
-from .laws import normal_density, normal_quantile
+from .laws import normal_density
 from .linear import Basis, fit_ols
 from .moments import Moments, independent
 from .rare import Judged, Pooled, judge, pooled_fit, splits_in_memory, without
-
-MAX_STEPS = 100
-# Share of a column's own information, given the others, below which it has none.
-FLAT = 1e-13
 
 
 @dataclass(frozen=True)
@@ -111,9 +108,19 @@ def likelihood_slopes(t: np.ndarray, eta: np.ndarray, link: str) -> tuple[np.nda
     if link == "logit":
         p = special.expit(eta)
         return t - p, p * special.expit(-eta)
+    return probit_slopes(t, eta)
+
+
+def probit_slopes(t: np.ndarray, eta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`likelihood_slopes` of a probit: ±λ and λ (λ + s), with λ = φ(s) / Φ(s) = √(2/π) / erfcx(−s/√2) and s = ±η.
+
+    Not exp(log φ − log Φ): far on the wrong side both logarithms are near −η²/2, and of λ + s, about −1/s, no digit is
+    left beyond η of 1e4.
+    """
     side = np.where(t == 1, 1.0, -1.0)
-    slope = side * np.exp(-(eta**2) / 2 - np.log(2 * np.pi) / 2 - special.log_ndtr(side * eta))
-    return slope, slope * (slope + eta)
+    s = side * eta
+    ratio = np.sqrt(2 / np.pi) / special.erfcx(-s / np.sqrt(2))
+    return side * ratio, np.maximum(ratio * (ratio + s), 0.0)
 
 
 def fit_binary(
@@ -132,8 +139,8 @@ def fit_binary(
     Raises
     ------
     Refusal
-        If all units with a weight are in one arm, or the covariates separate the arms, wholly or in part: coefficients
-        run away, and the fit does not converge.
+        If all units with a weight are in one arm, or the covariates separate the arms, wholly or in part
+        (`newton.maximise`).
     """
     w = np.ones(len(t)) if weights is None else weights
     if not (w[t == 1].sum() > 0 and w[t == 0].sum() > 0):
@@ -145,7 +152,10 @@ def fit_binary(
     moments = Moments.of(x, names, w)
     kept = independent(moments._centred())
     basis = Basis.of(x[:, kept], moments.shift[kept], moments.scale[kept])
-    beta = _maximise(t, basis.z, w, link, tuple(names[i] for i in kept))
+    beta = newton.maximise(
+        lambda b: likelihood_at(b, t, basis.z, w, link),
+        newton.begin(float(np.average(t, weights=w)), len(kept) + 1, link), tuple(names[i] for i in kept),
+    )  # fmt: skip
     eta = basis.z @ beta
     return BinaryFit(
         ("(intercept)", *(names[i] for i in kept)), basis.back @ beta, float(beta[0]), basis, eta,
@@ -153,57 +163,23 @@ def fit_binary(
     )  # fmt: skip
 
 
-def _maximise(t: np.ndarray, z: np.ndarray, w: np.ndarray, link: str, names: tuple[str, ...]) -> np.ndarray:
-    beta = np.zeros(z.shape[1])
-    start = float(np.clip(np.average(t, weights=w), 1e-6, 1 - 1e-6))
-    beta[0] = normal_quantile(start) if link == "probit" else np.log(start / (1 - start))
-    best = _log_likelihood(t, z @ beta, w, link)
-    for _ in range(MAX_STEPS):
-        slope, curvature = likelihood_slopes(t, z @ beta, link)
-        try:
-            step = np.linalg.solve((z * (w * curvature)[:, None]).T @ z, z.T @ (w * slope))
-        except np.linalg.LinAlgError:
-            raise separated(names, beta) from None
-        reached = _log_likelihood(t, z @ (beta + step), w, link)
-        while not reached >= best - 1e-12 * abs(best) and np.abs(step).max() > 1e-14:
-            step = step / 2
-            reached = _log_likelihood(t, z @ (beta + step), w, link)
-        beta, best = beta + step, reached
-        if np.abs(beta).max() > 1e3:
-            raise separated(names, beta)
-        if np.abs(step).max() < 1e-11 * (1 + np.abs(beta).max()):
-            # No information is left in some direction: the likelihood rises without end there, below its last digit.
-            information = (z * (w * likelihood_slopes(t, z @ beta, link)[1])[:, None]).T @ z
-            if len(independent(information, FLAT)) < len(beta):
-                raise separated(names, beta)
-            if float(np.average(np.abs(t - inverse_link(z @ beta, link)), weights=w)) < 1e-6:
-                raise separated(names, beta)
-            return beta
-    raise separated(names, beta)
-
-
-def separated(names: Sequence[str] = (), beta: np.ndarray | None = None, fold: int | None = None) -> Refusal:
-    """Of a fit that does not converge; names the standardised columns whose coefficients ran furthest.
+def likelihood_at(beta: np.ndarray, t: np.ndarray, z: np.ndarray, w: np.ndarray, link: str) -> newton.At:
+    """The sums that `newton.maximise` asks for, of rows in memory or of a block of a stream.
 
     Parameters
     ----------
-    names : sequence of k str
-    beta : ndarray of shape (k + 1,), optional
-        The coefficients reached, the constant's first.
-    fold : int, optional
-        Outside of which it was.
+    beta : ndarray of shape (k,)
+    t, w : ndarray of shape (n,)
+    z : ndarray of shape (n, k)
+        The constant first.
     """
-    size = np.zeros(len(names)) if beta is None else np.abs(np.asarray(beta, dtype=float)[1:])
-    size = np.where(np.isfinite(size), size, np.inf)
-    order = np.argsort(-size, kind="stable")[:3]
-    furthest = [names[i] for i in order if size[i] > 0 and size[i] >= size[order[0]] / 2]
-    where = "" if fold is None else f"outside fold {fold}, "
-    listed = f" ({', '.join(furthest)} most)" if furthest else ""
-    return Refusal(
-        f"{where}the covariates predict the treatment perfectly{listed}, for some units at least, so no propensity "
-        "model converges",
-        "Drop the covariate that defines the treatment, or narrow the population to where both arms occur",
-    )
+    eta = z @ beta
+    slope, curvature = likelihood_slopes(t, eta, link)
+    sides = np.where(t == 1, eta, -eta)[w > 0]
+    return newton.At(
+        _log_likelihood(t, eta, w, link), z.T @ (w * slope), (z * (w * curvature)[:, None]).T @ z,
+        float(sides.min()) if len(sides) else np.inf,
+    )  # fmt: skip
 
 
 def fit_pooling(

@@ -17,10 +17,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .thresholds import bounds
+
 if TYPE_CHECKING:
     from .study import Study
 
-LOW, HIGH = 0.1, 0.9
+# Of the rule of thumb; what is judged by is `thresholds.bounds`.
+LOW = 0.1
 
 
 def share_by_lot(study: Study, treated: float) -> float:
@@ -30,7 +33,7 @@ def share_by_lot(study: Study, treated: float) -> float:
     return treated if study.allocation is None else study.allocation
 
 
-def support_bounds(share: float, low: float = LOW, high: float = HIGH) -> tuple[float, float]:
+def support_bounds(share: float, low: float | None = None, high: float | None = None) -> tuple[float, float]:
     """The least and the largest propensity in support where a share of the units is treated.
 
     min(l, p l̃ / (p l̃ + 1 − p)) and max(h, p h̃ / (p h̃ + 1 − p)), with l̃ = l / (1 − l) and h̃ = h / (1 − h).
@@ -39,13 +42,15 @@ def support_bounds(share: float, low: float = LOW, high: float = HIGH) -> tuple[
     ----------
     share : float
         p: see `share_by_lot`.
-    low, high : float
-        l and h, the bounds at even odds (var ``propensity_bounds``).
+    low, high : float, optional
+        l and h, the bounds at even odds; by default those of var ``propensity_bounds``.
 
     References
     ----------
     Crump, Hotz, Imbens & Mitnik 2009, section 3 and corollary 1.
     """
+    least, most = bounds()
+    low, high = least if low is None else low, most if high is None else high
     if share == 0.5:
         return low, high
     least, most = (share * odds / (share * odds + 1 - share) for odds in (low / (1 - low), high / (1 - high)))

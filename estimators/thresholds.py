@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import sys
+from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -54,11 +55,20 @@ def judged_by(gates: Iterable[Mapping[str, Any]]) -> Iterator[None]:
 
 def declared() -> dict[str, float]:
     """The thresholds of the project that runs, over cqox's own."""
+    return dict(ChainMap(*(one.get("gate_thresholds") or {} for one in _declarations())))
+
+
+def bounds() -> tuple[float, float]:
+    """The least and the largest propensity in support at even odds: ``vars: propensity_bounds``, as the SQL has it."""
+    low, high = next(one["propensity_bounds"] for one in _declarations() if one.get("propensity_bounds"))
+    return float(low), float(high)
+
+
+def _declarations() -> list[Mapping[str, Any]]:
+    """What is declared, the first to be taken: ``--vars``, the project that runs, cqox's own file."""
     here = Path.cwd() / FILE
-    found = dict(_of_file(OWN, _stamp(OWN)))
-    if here.is_file() and here != OWN:
-        found |= _of_file(here, _stamp(here))
-    return found | _of_command_line()
+    files = [here, OWN] if here.is_file() and here != OWN else [OWN]
+    return [_of_command_line(), *(_of_file(path, _stamp(path)) for path in files)]
 
 
 def _stamp(path: Path) -> int:
@@ -66,24 +76,24 @@ def _stamp(path: Path) -> int:
 
 
 @functools.lru_cache(maxsize=8)
-def _of_file(path: Path, stamp: int) -> dict[str, float]:
+def _of_file(path: Path, stamp: int) -> dict[str, Any]:
     """What a project file declares, for all packages or for cqox."""
     if not path.is_file():
         return {}
     project = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     declared = project.get("vars") or {}
-    found: dict[str, float] = {}
+    found: dict[str, Any] = {"gate_thresholds": {}}
     for vars_ in (declared, declared.get(project.get("name")), declared.get("cqox")):
-        found |= (vars_ or {}).get("gate_thresholds") or {}
+        found["gate_thresholds"] |= (vars_ or {}).get("gate_thresholds") or {}
+        found["propensity_bounds"] = (vars_ or {}).get("propensity_bounds") or found.get("propensity_bounds")
     return found
 
 
-def _of_command_line() -> dict[str, float]:
+def _of_command_line() -> Mapping[str, Any]:
     """What ``dbt --vars`` declares, where dbt runs in this process."""
     flags = sys.modules.get("dbt.flags")
     given = getattr(flags.get_flags(), "VARS", None) if flags is not None else None
-    found = given.get("gate_thresholds") if isinstance(given, Mapping) else None
-    return dict(found) if isinstance(found, Mapping) else {}
+    return given if isinstance(given, Mapping) else {}
 
 
-__all__ = ["declared", "judged_by", "limit"]
+__all__ = ["bounds", "declared", "judged_by", "limit"]

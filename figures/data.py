@@ -11,6 +11,8 @@ from typing import Any
 
 import duckdb
 
+from estimators import thresholds
+
 from . import drawable, names
 
 Row = dict[str, Any]
@@ -201,6 +203,11 @@ class StudyRows:
             diagnostics=drawable.diagnostics(self.diagnostics), curves=drawable.curves(self.curves),
             gates=drawable.others(self.gates), sensitivity=drawable.others(self.sensitivity),
         )  # fmt: skip
+
+    def limit(self, gate: str) -> float:
+        """The threshold that the study's gates were judged by; the project's where it has no such gate."""
+        judged = (g["threshold"] for g in self.gates if g["gate"] == gate and g["threshold"] is not None)
+        return float(next(judged, None) or thresholds.limit(gate))
 
     @property
     def unit(self) -> str:

@@ -55,7 +55,7 @@ def _density_words(rows: StudyRows, series: dict[str, list[Row]]) -> tuple[str, 
         left, right = (f"{sum(p['y'] for p in series.get(side, [])):,.0f}" for side in ("left", "right"))
         title = f"{left} units lie left of the cutoff and {right} right of it"
         return title, "The study declares no density gate, so whether the counts jump was not tested."
-    p, limit = gate["value"], gate["threshold"] or 0.05
+    p, limit = gate["value"], gate["threshold"] or rows.limit("density")
     seen = "no jump of the density is seen" if p >= limit else "the density jumps"
     caption = "A pass does not rule sorting out; it may be too small to see." if p >= limit else (
         "Units seem to choose their side of the cutoff, so the two sides may not be alike."
@@ -172,7 +172,8 @@ def transport_shift(rows: StudyRows) -> Drawing | NotDrawn:
     figure = canvas(1.4 + 0.33 * len(names))
     axes = figure.add_subplot()
     at = {name: i for i, name in enumerate(names)}
-    axes.axvspan(-0.1, 0.1, color=ZONE, zorder=0, linewidth=0, label="within 0.1 SD")
+    limit = rows.limit("balance")
+    axes.axvspan(-limit, limit, color=ZONE, zorder=0, linewidth=0, label=f"within {limit:g} SD")
     axes.axvline(0, color=INK, linewidth=1)
     for name in names:
         if name in weighted:
@@ -187,9 +188,9 @@ def transport_shift(rows: StudyRows) -> Drawing | NotDrawn:
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", color=RULE)
     figure.legend(loc="outside lower left", ncols=3)
-    left = sum(abs(v) >= 0.1 for v in weighted.values())
-    before = sum(abs(v) >= 0.1 for v in raw.values())
-    title = f"{before} of {words.count(len(raw), 'covariate')} differ between study and target by 0.1 SD or more"
+    left = sum(abs(v) >= limit for v in weighted.values())
+    before = sum(abs(v) >= limit for v in raw.values())
+    title = f"{before} of {words.count(len(raw), 'covariate')} differ between study and target by {limit:g} SD or more"
     title += f"; after weighting {left or 'none'} {'do' if left > 1 else 'does'}"
     return Drawing(figure, title, _transport_caption(rows, run))
 

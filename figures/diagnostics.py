@@ -7,12 +7,12 @@ import itertools
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
+from estimators.overlap import support_bounds
+
 from . import words
 from .data import Row, StudyRows
 from .style import CONTROL, INK, MARKERS, MUTED, RULE, SERIES, TREATED, ZONE, Drawing, NotDrawn, canvas
 
-LIMIT = 0.1
-SUPPORT = (0.1, 0.9)
 _TICKS = (0, 0.05, 0.1, 0.25, 0.5, 1, 2, 4)
 
 
@@ -23,7 +23,7 @@ def covariate_balance(rows: StudyRows) -> Drawing | NotDrawn:
     if not raw and not weighted:
         return NotDrawn("no balance gates: the study weighs no covariates")
     covariates = sorted({*raw, *(c for run in weighted.values() for c in run)}, key=lambda c: (raw.get(c, 0), c))
-    limit = next((g["threshold"] for g in rows.gates if g["gate"] == "balance" and g["threshold"]), LIMIT)
+    limit = rows.limit("balance")
     figure = canvas(1.2 + 0.31 * len(covariates) + 0.2 * ((len(weighted) + 2) // 2))
     axes = figure.add_subplot()
     at = {covariate: i for i, covariate in enumerate(covariates)}
@@ -118,8 +118,9 @@ def propensity_overlap(rows: StudyRows) -> Drawing | NotDrawn:
         return NotDrawn("the propensity histogram lacks an arm")
     figure = canvas(3.4)
     axes = figure.add_subplot()
-    axes.axvspan(*SUPPORT, color=ZONE, zorder=0, linewidth=0)
-    for edge in SUPPORT:
+    support = _support(rows, totals)
+    axes.axvspan(*support, color=ZONE, zorder=0, linewidth=0)
+    for edge in support:
         axes.axvline(edge, color=INK, linewidth=1.1, linestyle=(0, (4, 3)), zorder=2)
     for name, direction, colour in (("treated", 1, TREATED), ("control", -1, CONTROL)):
         heights = [direction * 100 * p["y"] / totals[name] for p in arms[name]]
@@ -128,19 +129,33 @@ def propensity_overlap(rows: StudyRows) -> Drawing | NotDrawn:
     axes.axhline(0, color=INK, linewidth=0.9, zorder=4)
     axes.set_xlim(0, 1)
     axes.margins(y=0.14)
-    axes.text(0.5, 0.985, "support 0.1 to 0.9", transform=axes.get_xaxis_transform(), ha="center", va="top",
+    axes.text(0.5, 0.985, f"support {_range(support)}", transform=axes.get_xaxis_transform(), ha="center", va="top",
               color=MUTED, size=10)  # fmt: skip
     axes.yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
-    axes.set_xticks([0, 0.1, 0.25, 0.5, 0.75, 0.9, 1])
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.set_xticks([0, *support, *(at for at in (0.25, 0.5, 0.75) if min(abs(at - e) for e in support) > 0.1), 1])
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:.3g}")
     axes.set_xlabel("propensity (probability of treatment given the covariates)")
     axes.set_ylabel("share of the arm (%)")
     axes.grid(axis="y", color=RULE)
     figure.legend(loc="outside lower left", ncols=2)
-    inside = {name: _inside(points) for name, points in arms.items()}
+    inside = {name: _inside(points, support) for name, points in arms.items()}
     share = sum(inside.values()) / sum(totals.values())
-    title = f"{words.percent(share)} of {sum(totals.values()):,.0f} units have a propensity between 0.1 and 0.9"
-    return Drawing(figure, title, _trimming(share, inside))
+    title = f"{words.percent(share)} of {sum(totals.values()):,.0f} units have a propensity of {_range(support)}"
+    return Drawing(figure, title, _trimming(share, inside, rows.limit("overlap")))
+
+
+def _support(rows: StudyRows, totals: dict[str, float]) -> tuple[float, float]:
+    """The propensities in support, as `estimators.overlap` and the gate have them."""
+    if rows.card.get("design") != "experiment":
+        return support_bounds(0.5)
+    allocation = rows.roles.get("allocation")
+    if isinstance(allocation, int | float) and 0 < allocation < 1:
+        return support_bounds(float(allocation))
+    return support_bounds(totals["treated"] / sum(totals.values()))
+
+
+def _range(support: tuple[float, float]) -> str:
+    return f"{support[0]:.3g} to {support[1]:.3g}"
 
 
 def _bin_width(arms: dict[str, list[Row]]) -> float:
@@ -148,15 +163,15 @@ def _bin_width(arms: dict[str, list[Row]]) -> float:
     return min((b - a for a, b in itertools.pairwise(middles)), default=0.05)
 
 
-def _inside(points: list[Row]) -> float:
-    return sum(p["y"] for p in points if SUPPORT[0] <= p["x"] <= SUPPORT[1])
+def _inside(points: list[Row], support: tuple[float, float]) -> float:
+    return sum(p["y"] for p in points if support[0] <= p["x"] <= support[1])
 
 
-def _trimming(share: float, inside: dict[str, float]) -> str:
+def _trimming(share: float, inside: dict[str, float], least: float) -> str:
     kept = f"{inside['treated']:,.0f} treated and {inside['control']:,.0f} control units"
     if share >= 0.999:
         return "Nothing to trim: the region holds every unit, or nearly so."
-    if share >= 0.8:
+    if share >= least:
         return f"Trimming is optional: inside the region are {kept}."
     return (
         f"An average over all units would extrapolate. Trimming to the region keeps {kept} and answers for those "

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 
@@ -41,11 +45,27 @@ def parallel_trends(rows: StudyRows) -> Drawing | NotDrawn:
     p = rows.diagnostic("pre_trends_p")
     left = len(cohorts) - len(shown)
     caption = "Bands are 95 % intervals of each mean." + (f" {left} later cohorts are left out." if left else "")
-    return Drawing(figure, _trends_title(series, cohorts, p), caption)
+    return Drawing(figure, _trends_title(series, cohorts, p, rows.limit("pre_trends")), caption)
 
 
 def _start(name: str) -> float:
-    return float(name.removeprefix(_FROM))
+    place = _place(name.removeprefix(_FROM))
+    assert place is not None
+    return place
+
+
+def _place(told: Any) -> float | None:
+    """Where a declared period lies on the axis: a number as it stands, a date as a year with decimals."""
+    if isinstance(told, str):
+        with contextlib.suppress(ValueError):
+            return float(told)
+        try:
+            day = datetime.datetime.fromisoformat(told)
+        except ValueError:
+            return None
+        whole = datetime.date(day.year, 12, 31).timetuple().tm_yday
+        return day.year + (day.timetuple().tm_yday - 1) / whole
+    return float(told) if isinstance(told, int | float) else None
 
 
 def _step(points: list[Row]) -> float:
@@ -60,10 +80,10 @@ def _path(axes: Axes, points: list[Row], colour: str, label: str) -> None:
               marker="o" if len(points) <= 12 else None, markersize=5)  # fmt: skip
 
 
-def _trends_title(series: dict[str, list[Row]], cohorts: list[str], p: float | None) -> str:
+def _trends_title(series: dict[str, list[Row]], cohorts: list[str], p: float | None, limit: float) -> str:
     """What the joint test says; without one, the slopes before the first treatment."""
     if p is not None:
-        verdict = "are not rejected" if p >= 0.05 else "are rejected"
+        verdict = "are not rejected" if p >= limit else "are rejected"
         return f"Parallel trends before treatment {verdict} (joint test {words.p_value(p)})"
     first = min(_start(name) for name in cohorts)
     before = {name: [q for q in points if q["x"] < first] for name, points in series.items()}
@@ -104,9 +124,9 @@ def timeseries_panel(rows: StudyRows) -> Drawing | NotDrawn:
                       color=SKY, alpha=0.35, linewidth=0)  # fmt: skip
     axes.plot(x, y, color=BLUE, linewidth=1.3, marker="o" if len(x) <= 40 else None, markersize=4, label="mean")
     axes.plot(x, smooth, color=TREATED, linewidth=2.4, label="trend")
-    start = rows.roles.get("intervention_time")
-    if isinstance(start, int | float):
-        upright(axes, start - 0.5, "treatment starts", left=start > np.median(x))
+    start = _place(rows.roles.get("intervention_time"))
+    if start is not None:
+        upright(axes, start - _step(points) / 2, "treatment starts", left=start > np.median(x))
     plain_numbers(axes.yaxis)
     axes.set_xlabel(rows.roles.get("time") or "period")
     axes.set_ylabel(wrapped(f"mean of {rows.outcome}", 30))
@@ -115,7 +135,7 @@ def timeseries_panel(rows: StudyRows) -> Drawing | NotDrawn:
         _seasons(low, x, y - smooth, season, start, rows)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=2)
     # A trend that treatment has bent is no trend: the title tells that before it, where there is enough.
-    early = x < start if isinstance(start, int | float) else np.ones(len(x), dtype=bool)
+    early = x < start if start is not None else np.ones(len(x), dtype=bool)
     if early.sum() < 2 * (season or 2):
         early = np.ones(len(x), dtype=bool)
     untouched = trend(x[early], y[early], season)

@@ -92,7 +92,7 @@ def vif_diagnostics(rows: StudyRows) -> Drawing | NotDrawn:
     }
     if not factors:
         return NotDrawn("no variance inflation: the study has no covariates with a treatment")
-    limit = next((g["threshold"] for g in rows.gates if g["gate"] == "covariate_collinearity" and g["threshold"]), 10.0)
+    limit = rows.limit("covariate_collinearity")
     order = sorted(factors, key=lambda name: (factors[name][0], name))
     shown = [n for n in order if factors[n][1]][:1] + [n for n in order if not factors[n][1]][-15:]
     runs = rows.runs("covariate_correlation")

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..errors import Refusal
 from ..moments import Moments, independent
-from ..nuisance import separated
+from ..newton import At, begin, maximise, rest_of, undoubted
+from ..nuisance import outside
 from ..scan.frame import Frame
 from ..scan.logistic import BinaryModel
 from ..scan.stream import Column, Plan
 from .numbers import Layer, form, number, square, standardised, sums, symmetric
 from .source import EngineSource
 
-MAX_STEPS = 40
+# Steps after which a fit is handed over to `estimators.newton`.
+MAX_STEPS = 12
 # An error of the coefficients, in standard deviations of a column, that the last step may leave behind.
 TOLERANCE = 1e-14
 # Beyond it Postgres refuses exp(); a probability of 1e-304 is zero to everything that follows.
 FARTHEST = 700.0
+# What is smaller than exp(−300) may underflow in products, which Postgres refuses.
+SMALLEST = 300.0
 
 
 def fit(
@@ -49,18 +54,32 @@ def fit(
     columns = tuple(plan.columns[i] for i in kept)
     frame = Frame.like(moments, tuple(column.name for column in columns), 0)
     run = _Run(source, Plan((*columns, t), plan.weight, plan.group, plan.n_groups), frame)
-    beta, score, information, steps = _newton(run, np.log(total[1] / total[0]))
+    plain = begin(total[1] / total.sum(), run.k, link)
+    try:
+        beta, score, information, steps = _newton(run, plain)
+        _check_undoubted(beta, information.sum(axis=0), total.sum())
+    except _Doubted:
+        beta, score, information, steps = maximise(_at(run), plain, run.names), None, None, MAX_STEPS
     models, failure = beta[None], None
     if plan.n_groups > 1:
         try:
-            outside, more = _outside(run, beta, score, information)
-            models, steps = np.vstack([beta, outside]), steps + more
+            others, more = _outside(run, beta, score, information, rest_of(treated))
+            models, steps = np.vstack([beta, others]), steps + more
         except Refusal as refusal:
             failure = refusal
     return BinaryModel(
         ("(intercept)", *(column.name for column in columns)), models, frame.shift, frame.scale,
         tuple(name for i, name in enumerate(names) if i not in set(kept)), steps, link, failure,
     )  # fmt: skip
+
+
+class _Doubted(Exception):
+    """The fit in few queries does not converge, or may have converged where there is no maximum."""
+
+
+def _check_undoubted(beta: np.ndarray, information: np.ndarray, weight: float) -> None:
+    if not undoubted(beta, information, weight):
+        raise _Doubted
 
 
 def probability(index: str) -> str:
@@ -106,48 +125,88 @@ class _Run:
         return f"w * {sql}" if self.plan.weight else sql
 
 
-def _newton(run: _Run, begin: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+def _newton(run: _Run, beta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     """The solution of all rows; score and information of each fold near it: shapes (k,), (folds, k), (folds, k, k)."""
-    beta, step, before, best = np.zeros(run.k), np.zeros(run.k), np.inf, -np.inf
-    beta[0] = begin
+    step, before, best = np.zeros(run.k), np.inf, -np.inf
     for steps in range(1, MAX_STEPS + 1):
-        score, information, likelihood = _sums(run, beta)
+        score, information, likelihood, _ = _sums(run, beta)
         if not likelihood >= best - 1e-9 * abs(best):
             beta, step = beta - step / 2, step / 2
             continue
         best, step = likelihood, _solve(information.sum(axis=0), score.sum(axis=0))
         beta, size = beta + step, float(np.abs(step).max())
-        weight = float(information[:, 0, 0].sum())
-        if not np.abs(beta).max() < 1e3 or not weight > 0 or (steps > 12 and size > 0.3):
-            raise separated(run.names, beta)
+        if not np.abs(beta).max() < 1e3:
+            raise _Doubted
         # What a Newton step leaves is c · size², with c from the last two steps.
         rate = max(1.0, size / before**2) if np.isfinite(before) and before > 0 else 1e3
         if size**2 * rate < TOLERANCE:
             return beta, score, information, steps
         before = size
-    raise separated(run.names, beta)
+    raise _Doubted
 
 
-def _sums(run: _Run, beta: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    query, (p,) = run.probabilities(beta[None])
-    z = [f"z{j}" for j in range(run.k)]
-    own = Layer("q")
-    slope, curvature = own.add(run.weighted(f"(t - {p})")), own.add(run.weighted(f"{p} * ({number(1.0)} - {p})"))
-    likely = f"(case when t = 1 then {p} else {number(1.0)} - {p} end)"
-    asked = [f"sum({run.weighted(f'ln(greatest({likely}, {number(1e-300)}))')})"]
-    asked += [f"sum({slope} * {name})" for name in z] + symmetric(z, curvature)
-    got = run.by_fold(own.over(query), asked)
-    information = np.array([square(row[1 + run.k :], run.k) for row in got])
-    return got[:, 1 : 1 + run.k], information, float(got[:, 0].sum())
+def _at(run: _Run) -> Callable[[np.ndarray], At]:
+    """What `newton.maximise` asks for, by a query each time."""
+
+    def at(beta: np.ndarray) -> At:
+        score, information, likelihood, least = _sums(run, beta)
+        return At(likelihood, score.sum(axis=0), information.sum(axis=0), least)
+
+    return at
 
 
-def _outside(run: _Run, beta: np.ndarray, score: np.ndarray, information: np.ndarray) -> tuple[np.ndarray, int]:
+def _sums(run: _Run, beta: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, float]:
+    """Score and information of each fold; of all rows the log-likelihood and the least ±η, + in the treated arm.
+
+    With u = exp(−|η|) and s = ±η no digit is lost where a probability rounds to 1: the likelihood is min(s, 0) −
+    ln(1 + u), its curvature u / (1 + u)², its slope ±1 times the probability of the other arm.
+    """
+    z, one, index, side, tail, own = [f"z{j}" for j in range(run.k)], number(1.0), *map(Layer, "fsuq")
+    eta = index.add(form(beta))
+    s = side.add(f"case when t = 1 then {eta} else -{eta} end")
+    u = tail.add(f"exp(greatest({number(-SMALLEST)}, -abs({s})))")
+    other = f"(case when {s} > 0 then {u} else {one} end) / ({one} + {u})"
+    slope = own.add(run.weighted(f"(case when t = 1 then {other} else -{other} end)"))
+    curvature = own.add(run.weighted(f"({u} / (({one} + {u}) * ({one} + {u})))"))
+    asked = [f"sum({run.weighted(f'(least({s}, {number(0.0)}) - ln({one} + {u}))')})"]
+    asked += [f"sum({slope} * {name})" for name in z] + symmetric(z, curvature) + [f"min({s})"]
+    query = standardised(run.source, run.plan, run.frame, (f"c{run.k - 1} as t",))
+    for layer in (index, side, tail, own):
+        query = layer.over(query)
+    got = run.by_fold(query, asked)
+    information = np.array([square(row[1 + run.k : -1], run.k) for row in got])
+    return got[:, 1 : 1 + run.k], information, float(got[:, 0].sum()), float(got[:, -1].min())
+
+
+def _outside(
+    run: _Run, beta: np.ndarray, score: np.ndarray | None, information: np.ndarray | None, weight: np.ndarray
+) -> tuple[np.ndarray, int]:
     """The models of the rows outside each fold: shape (folds, k), and how many queries they took.
 
-    ``score`` and ``information`` are each fold's, a step before all rows' solution.
+    ``score`` and ``information`` are each fold's, a step before all rows' solution; without them each fold's rest is
+    fitted by itself. ``weight``, of shape (folds, 2), is that of the untreated and the treated there.
     """
+    try:
+        if score is None or information is None:
+            raise _Doubted
+        return _together(run, beta, score, information, weight.sum(axis=1))
+    except _Doubted:
+        return np.array([_alone(run, fold, own) for fold, own in enumerate(weight)]), MAX_STEPS
+
+
+def _alone(run: _Run, fold: int, weight: np.ndarray) -> np.ndarray:
+    plan = Plan(run.plan.columns, run.plan.weight)
+    own = _Run(run.source.kept(f"({run.plan.group}) <> {fold}"), plan, run.frame)
+    with outside(fold):
+        return maximise(_at(own), begin(weight[1] / weight.sum(), run.k, "logit"), run.names)
+
+
+def _together(
+    run: _Run, beta: np.ndarray, score: np.ndarray, information: np.ndarray, weight: np.ndarray
+) -> tuple[np.ndarray, int]:
+    """The models outside the folds, a query a step for all at once."""
     folds, k, z = run.plan.n_groups, run.k, [f"z{i}" for i in range(run.k)]
-    rest = information.sum(axis=0) - information
+    rest = rest_of(information)
     moved = information @ _solve(information.sum(axis=0), score.sum(axis=0))
     # At the solution the scores of all rows are zero together, so the others have the negative of a fold's own.
     step = np.array([_solve(rest[j], moved[j] - score[j]) for j in range(folds)])
@@ -163,24 +222,20 @@ def _outside(run: _Run, beta: np.ndarray, score: np.ndarray, information: np.nda
         step = np.array([_solve(rest[j], scores[j]) for j in range(folds)])
         models, size = models + step, np.abs(step).max(axis=1)
         if not np.abs(models).max() < 1e3:
-            raise _separated_outside(run, models, beta)
+            raise _Doubted
         # The information is not that of the point reached, so each step takes away a share of the error only.
         rate = np.minimum(size / np.maximum(before, 1e-300), 0.9)
         # Ten times as much is allowed, which the rounding of sums does not reach.
         if (size * np.minimum(rate / (1 - rate), 1.0) < 10 * TOLERANCE).all():
+            for own, seen, total in zip(models, rest, weight, strict=True):
+                _check_undoubted(own, seen, total)
             return models, steps
         before = size
-    raise _separated_outside(run, models, beta)
-
-
-def _separated_outside(run: _Run, models: np.ndarray, whole: np.ndarray) -> Refusal:
-    """Of the fold whose model ran furthest from that of all rows."""
-    fold = int(np.argmax(np.abs(np.nan_to_num(models - whole, nan=np.inf)).max(axis=1)))
-    return separated(run.names, models[fold], fold)
+    raise _Doubted
 
 
 def _solve(information: np.ndarray, score: np.ndarray) -> np.ndarray:
     try:
         return np.linalg.solve(information, score)
     except np.linalg.LinAlgError:
-        raise separated() from None
+        raise _Doubted from None

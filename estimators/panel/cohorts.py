@@ -11,6 +11,7 @@ from ..errors import Refusal
 from ..problem import Problem
 from ..study import Study
 from .labels import label
+from .left_out import NO_CONTROLS
 
 FEWEST_TREATED = 5
 
@@ -114,12 +115,12 @@ def _without_never(groups: list[float], control_group: str) -> list[float]:
     """The treated cohorts where nobody is never treated."""
     if control_group == "never_treated":
         raise Refusal(
-            "no control units: every unit that is compared is treated by the last period",
+            f"{NO_CONTROLS} every unit that is compared is treated by the last period",
             "Set `options: {did: {control_group: not_yet_treated}}`"
             if len(groups) > 1 else "Add units that are treated later or never",
         )  # fmt: skip
     if len(groups) == 1:
-        raise Refusal("no control units: all are treated in the same period", "Add units that are treated later")
+        raise Refusal(f"{NO_CONTROLS} all are treated in the same period", "Add units that are treated later")
     return groups[:-1]
 
 

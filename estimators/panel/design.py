@@ -8,9 +8,10 @@ from ..bounds import ROUNDING
 from ..errors import Refusal
 from ..problem import Problem
 from ..result import DesignRow
+from ..thresholds import limit
 from .att_gt import group_time_effects
 from .donors import donor_pool, synthetic
-from .pretrends import LEVEL, PreTrends, sample_test, setting_of
+from .pretrends import PreTrends, sample_test, setting_of
 from .sample import take_sample
 from .starts import with_cohort
 
@@ -61,7 +62,7 @@ def trend_rows(test: PreTrends | None) -> list[DesignRow]:
 
 
 def _rows_of(estimator: str, test: PreTrends) -> list[DesignRow]:
-    verdict = "rejected" if test.p_value <= LEVEL else "not rejected"
+    verdict = "rejected" if test.p_value < limit("pre_trends") else "not rejected"
     return [
         DesignRow(estimator, "pre_trends_p", "overall", test.p_value,
                   f"parallel trends before treatment are {verdict}: W = {test.statistic:.4g} of "

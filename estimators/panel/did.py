@@ -12,12 +12,14 @@ from ..estimates import made
 from ..inference import in_students_t, simultaneous_critical_value, wald
 from ..problem import Problem
 from ..result import CurvePoint, Diagnostic, Estimate, Result
+from ..thresholds import limit
 from .aggregate import Average, Averages, Shares, averages_of
 from .att_gt import Cell, GroupTime, group_time_effects
+from .gaps import period_gaps
 from .honest_did import Honest, honest_did
 from .labels import label
 from .left_out import left_words
-from .pretrends import LEVEL, PreTrends, sample_test, setting_of, tried
+from .pretrends import PreTrends, sample_test, setting_of, tried
 from .sample import Compared, Sample, take_sample
 
 if TYPE_CHECKING:
@@ -89,7 +91,7 @@ def assembled(
     rows = [*found.overall, *found.event_time, *found.cohort, *found.time]
     estimates = [_average_row(estimand, one, sample) for one in rows]
     estimates += [_cell_row(estimand, c, effects.psi[:, k], sample) for k, c in enumerate(effects.cells)]
-    diagnostics = _diagnostics(effects, sample, critical, test)
+    diagnostics = (*_diagnostics(effects, sample, critical, test), *period_gaps(problem.study, sample.periods))
     after = tuple(one for one in found.event_time if one.at is not None and one.at >= 0)
     asked = problem.own("honest")
     honest = honest_did(effects, shares, after, sample, problem.study.seed) if asked else Honest()
@@ -165,10 +167,11 @@ def _att_gt(effects: GroupTime, sample: Compared) -> list[CurvePoint]:
 def _diagnostics(
     effects: GroupTime, sample: Compared, critical: float, test: PreTrends | None
 ) -> tuple[Diagnostic, ...]:
+    level = limit("pre_trends")
     out = [
-        Diagnostic("pre_trends_p", "overall", test.p_value, LEVEL, test.p_value > LEVEL)
+        Diagnostic("pre_trends_p", "overall", test.p_value, level, test.p_value >= level)
         if test is not None
-        else Diagnostic("pre_trends_p", "overall", None, LEVEL),
+        else Diagnostic("pre_trends_p", "overall", None, level),
         Diagnostic("pre_trends_power", "overall", None if test is None else test.power),
         Diagnostic("simultaneous_critical_value", "event_study", critical),
         Diagnostic("units_incomplete", "overall", float(sample.n_incomplete)),

@@ -11,7 +11,7 @@ from ..errors import Refusal
 from ..problem import Problem
 from .frame import Panel, by_unit, read_panel
 from .labels import label
-from .left_out import check_treatment
+from .left_out import check_treatment, naming_left_out
 from .simplex import SimplexFit, simplex_least_squares
 
 FEWEST_DONORS = 2
@@ -111,9 +111,10 @@ def donor_pool(problem: Problem) -> DonorPool:
         some units are treated and some are not.
     """
     check_treatment(problem)
-    panel, member, n_incomplete = _averaged(problem, read_panel(problem))
-    treated, donors = np.flatnonzero(np.isfinite(panel.cohort)), np.flatnonzero(np.isinf(panel.cohort))
-    n_pre = _check(panel, treated, donors)
+    with naming_left_out(problem):
+        panel, member, n_incomplete = _averaged(problem, read_panel(problem))
+        treated, donors = np.flatnonzero(np.isfinite(panel.cohort)), np.flatnonzero(np.isinf(panel.cohort))
+        n_pre = _check(panel, treated, donors)
     names = tuple(str(u) for u in panel.units)
     place = np.empty(len(names), dtype=int)
     place[np.concatenate([donors, treated])] = np.arange(len(names))

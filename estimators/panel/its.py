@@ -11,7 +11,9 @@ from ..estimates import made
 from ..inference import wald
 from ..problem import Problem
 from ..result import CurvePoint, Diagnostic, Estimate, Result
+from .gaps import period_gaps
 from .labels import label
+from .left_out import naming_left_out
 from .segmented import Segmented, design_of, least_squares, poisson
 from .series import Series, series_of
 
@@ -82,7 +84,8 @@ def its(problem: Problem, estimand: str) -> Result:
     counts, at = problem.own("family") == "poisson", problem.study.intervention_time
     assert at is not None
     series = series_of(problem, counts, problem.own("lags"))
-    _check_length(series, at)
+    with naming_left_out(problem):
+        _check_length(series, at)
     fit = _fit(problem, series, at)
     _check_memory(fit)
     path = _path(fit, series, counts)
@@ -228,7 +231,7 @@ def _diagnostics(problem: Problem, fit: Segmented, series: Series, at: float) ->
             rows.append(Diagnostic("autocorrelation", f"lag={j}", value, float(bound), bool(abs(value) < bound)))
         rows += _left(fit, float(bound))
     placebo = _placebo(problem, series, at)
-    return (*rows, *(() if placebo is None else (placebo,)))
+    return (*rows, *period_gaps(problem.study, series.period), *(() if placebo is None else (placebo,)))
 
 
 def _left(fit: Segmented, bound: float) -> list[Diagnostic]:

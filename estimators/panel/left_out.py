@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,9 @@ from ..contracts import is_missing, needed_columns, roles
 from ..errors import Refusal
 from ..problem import Problem
 from .labels import label
+
+# How a refusal for want of controls begins (`cohorts.treated_cohorts`).
+NO_CONTROLS = "no control units:"
 
 
 def told(n_out: int, n_never: int, gaps: Mapping[str, int]) -> tuple[str, str]:
@@ -26,11 +30,14 @@ def told(n_out: int, n_never: int, gaps: Mapping[str, int]) -> tuple[str, str]:
         return "", ""
     never = f", {n_never} of them never treated" if n_never not in (0, n_out) else ""
     which = "never treated units were" if n_never == n_out else "units were"
-    listed = " and ".join(f"{name} is NULL in {rows} rows" for name, rows in gaps.items())
-    why = f"{listed}" if gaps else "they have no row there"
+    why = _listed(gaps) if gaps else "they have no row there"
     words = f"{n_out} {which} left out before{never}, because they miss a period: {why}"
     mend = f"Fill {' and '.join(gaps)}, or drop it from its role" if gaps else "Give every unit a row in every period"
     return words, mend
+
+
+def _listed(gaps: Mapping[str, int]) -> str:
+    return " and ".join(f"{name} is NULL in {rows} rows" for name, rows in gaps.items())
 
 
 def missing_units(problem: Problem) -> tuple[str, str]:
@@ -60,7 +67,41 @@ def with_left_out(refusal: Refusal, words: str, mend: str) -> Refusal:
     """The refusal with what was left out before; its mend comes first, for it may be all that is wrong."""
     if not words:
         return refusal
+    if refusal.reason.startswith(NO_CONTROLS) and "never treated" in words:
+        later = refusal.reason.removeprefix(NO_CONTROLS)
+        reason = f"no never-treated unit is left: {words}. So there are no control units:{later}"
+        return Refusal(reason, mend or refusal.mend, refusal.status)
     return Refusal(f"{refusal.reason}; {words}", mend or refusal.mend, refusal.status)
+
+
+@contextmanager
+def naming_left_out(problem: Problem) -> Iterator[None]:
+    """A refusal inside says which rows, units and periods were left out before (`missing_rows`)."""
+    try:
+        yield
+    except Refusal as refusal:
+        raise with_left_out(refusal, *missing_rows(problem)) from None
+
+
+def missing_rows(problem: Problem) -> tuple[str, str]:
+    """Words and mend for rows that were left out as they lack a value, of estimators that need no whole units."""
+    study, given = problem.study, problem.given
+    if given is None:
+        return "", ""
+    lost = {name: int(is_missing(given[name]).sum()) for name in needed_columns(study) if name in given}
+    named = {f"{_role(problem, name)} '{name}'": rows for name, rows in lost.items() if rows}
+    n_out = len(given[study.unit]) - len(problem.columns[study.unit])
+    if n_out <= 0 or not named:
+        return "", ""
+    words = f"{n_out} rows were left out before, because {_listed(named)}"
+    gone = [
+        f"{count} {name}s" if count != 1 else f"1 {name}"
+        for name, column in (("unit", study.unit), ("period", study.time)) if column is not None
+        if (count := len(np.setdiff1d(given[column], problem.columns[column])))
+    ]  # fmt: skip
+    if gone:
+        words += f", and with them {' and '.join(gone)} altogether"
+    return words, f"Fill {' and '.join(named)}, or drop it from its role"
 
 
 def left_words(sizes: Mapping[float, int], estimated: set[float], incomplete: int, always: int, cells: int) -> str:
@@ -87,8 +128,10 @@ def _cohorts(cohorts: list[float]) -> str:
     return f"{len(cohorts)} cohort{'s' * (len(cohorts) != 1)} ({listed})"
 
 
-def check_treatment(problem: Problem) -> None:
+def check_treatment(problem: Problem, may_end: bool = False) -> None:
     """Refuse a treatment of zeros and ones that is not 1{t ≥ cohort}; one that is fixed within all units marks groups.
+
+    With ``may_end`` a treatment that ends again is none: only its first period must be the cohort's.
 
     Raises
     ------
@@ -109,6 +152,11 @@ def check_treatment(problem: Problem) -> None:
     early, late = (d == 1) & (t < g), (d == 0) & (t >= g)
     order = np.lexsort((t, code))
     falls = (np.diff(d[order]) < 0) & (np.diff(code[order]) == 0)
+    if may_end:
+        # Whether it was on before, by units in their order of time.
+        base = 2.0 * code[order]
+        late[order] &= np.maximum.accumulate(base + np.nan_to_num(d[order])) - base < 1
+        falls[:] = False
     wrong = np.flatnonzero(early | late)
     if len(wrong):
         first = wrong[0]

@@ -122,7 +122,8 @@ def find_sets(wide: Wide, lags: int, leads: int, match_missing: bool, stay: bool
             sets.append(MatchedSet(i, t, controls, np.full(len(controls), 1 / len(controls))))
     if not sets:
         reason = f"none of {len(starts)} starts of treatment has a control with its {lags} treatments before"
-        reason += f" and outcomes up to lead {leads}"
+        lacking = sum(not whole[t][i] for i, t in starts.tolist())
+        reason += f" and outcomes up to lead {leads}; {lacking} starts lack an outcome of their own there"
         raise Refusal(reason, "Ask for fewer lags or leads, or keep units that are not treated yet", "not_identified")
     return Found(tuple(sets), len(starts), empty, len(starts) - empty - len(sets))
 

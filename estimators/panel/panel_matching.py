@@ -15,6 +15,7 @@ from ..thresholds import limit
 from .cohorts import FEWEST_TREATED
 from .frame import by_unit
 from .lag_balance import Balance, lag_balance
+from .left_out import check_treatment
 from .matched_sets import Found, MatchedSet, Wide, find_sets, read_wide
 from .refinement import Refinement, refine
 
@@ -73,7 +74,8 @@ def panel_matching(problem: Problem, estimand: str) -> Result:
     Raises
     ------
     Refusal
-        For a treatment other than 0 and 1, options out of range, a cluster that changes within a unit; with status
+        For a treatment other than 0 and 1 or that begins in another period than a declared cohort, options out of
+        range, a cluster that changes within a unit; with status
         ``not_identified`` for too few periods, no start, no set, or fewer than five units that start.
 
     Sources
@@ -88,12 +90,13 @@ def panel_matching(problem: Problem, estimand: str) -> Result:
     if problem.kind != "binary":
         reason = f"the treatment '{problem.study.treatment}' has values other than 0 and 1"
         raise Refusal(reason, "Recode it, or use an estimator for doses")
+    check_treatment(problem, may_end=True)
     own = problem.own
     terms = problem.covariate_terms()
     wide = read_wide(problem, terms)
     found = find_sets(wide, own("lags"), own("leads"), own("match_missing"), own("stay"))
     sets = refine(wide, found.sets, _refinement(problem, terms))
-    _check_starts(sets)
+    _check_starts(sets, found)
     sums = _grouped(problem, wide, unit_sums(wide, sets, own("leads")))
     draws = bootstrap(sums, own("bootstrap"), problem.study.seed) if own("variance") == "bootstrap" else None
     rows = _rows(problem, estimand, wide, found, sets, sums, draws)
@@ -142,11 +145,13 @@ def _check_options(problem: Problem) -> None:
             raise Refusal(f"{name} is {problem.own(name)}", f"Give {least} or more")
 
 
-def _check_starts(sets: tuple[MatchedSet, ...]) -> None:
+def _check_starts(sets: tuple[MatchedSet, ...], found: Found) -> None:
     units = len({s.unit for s in sets})
     if units < FEWEST_TREATED:
         reason = (
-            f"{units} units start treatment and have controls, and {FEWEST_TREATED} are needed for a standard error"
+            f"{units} units start treatment and have controls, and {FEWEST_TREATED} are needed for a standard error; "
+            f"of {found.starts} starts {found.empty} were left out before as nobody has their history, "
+            f"{found.incomplete} as outcomes or steady treatments are lacking"
         )
         raise Refusal(reason, "Ask for fewer lags or leads, or use synthetic_control", "not_identified")
 

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import Refusal
+from ..calendar import label_of, period_of
+from ..errors import Refusal, StudyError
 from ..imports import load
 from ..problem import Problem
+from ..study import Study
 from .donors import DonorPool, Synthetic
 from .labels import label
 from .simplex import SimplexFit, simplex_least_squares
@@ -57,6 +59,7 @@ def read_predictors(problem: Problem, pool: DonorPool, asked: Mapping[str, Any])
     problem : Problem
     pool : DonorPool
     asked : mapping of column to a period, ``first to last``, or a list of these
+        Periods as the units write them: under a ``frequency`` codes or dates.
         Of several rows in a period (the members of a cluster) the mean is taken; missing values are left out of means.
 
     Raises
@@ -72,8 +75,9 @@ def read_predictors(problem: Problem, pool: DonorPool, asked: Mapping[str, Any])
         if column not in problem.columns:
             raise Refusal(f"predictor '{column}' is not among the units' columns", "Mend `predictors`")
         for one in periods if isinstance(periods, (list, tuple)) else [periods]:
-            first, last = _span(column, one)
-            name = f"{column} {label(first)}" + (f" to {label(last)}" if last > first else "")
+            first, last = _span(problem.study, column, one)
+            begins, ends_at = (label_of(problem.study, at) or label(at) for at in (first, last))
+            name = f"{column} {begins}" + (f" to {ends_at}" if last > first else "")
             names.append(name)
             ends.append(last)
             rows.append(_averages(problem, pool, column, first, last, name))
@@ -160,13 +164,19 @@ def _shares(logs: np.ndarray) -> np.ndarray:
     return np.asarray(shares / shares.sum())
 
 
-def _span(column: str, text: Any) -> tuple[float, float]:
-    """First and last period of ``1980 to 1988`` or of a single period."""
+def _span(study: Study, column: str, text: Any) -> tuple[float, float]:
+    """First and last period of ``1980 to 1988`` or of a single period, as the units write them (numbers, codes, dates).
+
+    Under a frequency they are the counted periods, as those of `calendar.counted`.
+    """
+    parts = text.split(" to ") if isinstance(text, str) else [text]
     try:
-        ends = [float(part) for part in str(text).split(" to ")]
-    except ValueError:
+        ends = [period_of(study, f"predictors: {column}", part) for part in parts]
+    except StudyError as bad:
+        if study.frequency is not None:
+            raise Refusal(bad.problem, bad.mend) from None
         ends = []
-    if isinstance(text, bool) or len(ends) not in (1, 2) or not np.isfinite(ends).all() or ends[0] > ends[-1]:
+    if len(ends) not in (1, 2) or not np.isfinite(ends).all() or ends[0] > ends[-1]:
         raise Refusal(
             f"predictor {column}: {text!r} is no period", "Write `1975`, or `1980 to 1988`, or a list of them"
         )

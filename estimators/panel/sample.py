@@ -23,6 +23,10 @@ class Compared(Protocol):
     """What inference and rows ask of the units, wherever they are: in memory (`Sample`) or streamed."""
 
     @property
+    def periods(self) -> np.ndarray:
+        """Periods of the panel, ascending: shape (T,)."""
+
+    @property
     def n(self) -> int:
         """Units."""
 

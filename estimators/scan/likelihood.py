@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
+from ..nuisance import probit_slopes
 from .frame import Frame, Grouped
 from .room import Room
 from .strata import Watch
@@ -47,8 +48,7 @@ def slopes(t: np.ndarray, eta: np.ndarray, p: np.ndarray, link: str = "logit") -
     link : logit or probit
     """
     if link == "probit":
-        slope = slope_of(t, eta, p, link)
-        return slope, slope * (slope + eta)
+        return probit_slopes(t, eta)
     return t - p, p * (1 - p)
 
 
@@ -56,8 +56,7 @@ def slope_of(t: np.ndarray, eta: np.ndarray, p: np.ndarray, link: str = "logit")
     """The first of `slopes` alone."""
     if link != "probit":
         return t - p
-    side = np.where(t == 1, 1.0, -1.0)
-    return side * np.exp(-0.5 * eta**2 - LOG_ROOT_2PI - special.log_ndtr(side * eta))
+    return probit_slopes(t, eta)[0]
 
 
 def density(eta: np.ndarray, p: np.ndarray, link: str = "logit") -> np.ndarray:

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
 
 from ..errors import Refusal
 from ..moments import Moments, independent
-from ..nuisance import separated
+from ..newton import At, begin, maximise, rest_of, undoubted
+from ..nuisance import likelihood_at, outside
 from ..rare import Pooled
 from .frame import Frame
 from .likelihood import Sums, group_sums, model_sums, probabilities, rows_of
@@ -19,7 +19,8 @@ from .strata import Watch
 from .stream import Column, Plan, Source
 from .subsample import Subsample, draw, solve_each
 
-MAX_SCANS = 30
+# Scans after which a fit is handed over to Newton's method alone (`estimators.newton`).
+MAX_SCANS = 12
 # A first step of so many standard deviations says that the sub-sample misled.
 FAR = 1.0
 # An error of the coefficients, in standard deviations of a column, that a step may leave behind (a cautious guess).
@@ -63,6 +64,10 @@ class BinaryModel:
         """Coefficients in the columns' own units: shape (models, k)."""
         slopes = self.beta[:, 1:] / self.scale
         return np.column_stack([self.beta[:, 0] - slopes @ self.shift, slopes])
+
+
+class _Doubted(Exception):
+    """The fit in few scans does not converge, or may have converged where there is no maximum."""
 
 
 @dataclass(frozen=True)
@@ -143,15 +148,20 @@ def fit(
     run = _Fit(source, Plan(columns, plan.weight), folded, frame, link, watch)
     drawn = dataclasses.replace(run.whole, carry=plan.carry)
     sample = draw(source, drawn, frame, int(moments.rows.sum()), float(total.sum()), link)
-    begin = np.zeros(len(columns))
-    begin[0] = special.ndtri(total[1] / total.sum()) if link == "probit" else np.log(total[1] / total[0])
-    near, groups, beta, scans = _newton(run, sample, begin)
+    plain = begin(total[1] / total.sum(), len(columns), link)
+    try:
+        near, groups, beta, scans = _newton(run, sample, plain)
+        _check_undoubted(beta, groups.information.sum(axis=0), total.sum())
+    except _Doubted:
+        near, groups, scans = plain, None, MAX_SCANS
+        beta = maximise(_sums(run.source, run.whole, frame, link), plain, run.names)
     models, failure = beta[None], None
     if folded is not None:
+        here = [moments.names.index(name) for name in folded.names[:-1]]
+        varying = _varying(moments, here, plan.n_groups)
         try:
-            here = [moments.names.index(name) for name in folded.names[:-1]]
-            outside, more = _outside(run, sample, near, groups, beta, treated, _varying(moments, here, plan.n_groups))
-            models, scans = np.vstack([beta, outside]), scans + more
+            others, more = _outside(run, sample, near, groups, beta, treated, varying)
+            models, scans = np.vstack([beta, others]), scans + more
         except Refusal as refusal:
             failure = refusal
     if watch is not None and not watch.done():
@@ -180,28 +190,49 @@ def _newton(run: _Fit, sample: Subsample, plain: np.ndarray) -> tuple[np.ndarray
             beta, step = beta - step / 2, step / 2
             continue
         best, at = reached, beta
-        step = _whole_step(sample, at, sums, may_fail=scan == 1)
+        step = _whole_step(sample, at, sums)
         size = float(np.abs(step).max())
         if scan == 1 and not size < FAR:
             beta, best, step = plain, -np.inf, np.zeros_like(beta)
             continue
+        if not np.isfinite(size):
+            break
         beta = at + step
-        _check_separation(run, beta, best, sums, scan, size)
         left = _left(size, before)
         if left < TOLERANCE and last:
             return at, sums, beta, scan
         before = size
-    raise separated(run.names, beta)
+    raise _Doubted
 
 
-def _whole_step(sample: Subsample, at: np.ndarray, sums: Sums, may_fail: bool) -> np.ndarray:
-    """The step of all rows' model; infinite where there is none and the scan may fail."""
+def _whole_step(sample: Subsample, at: np.ndarray, sums: Sums) -> np.ndarray:
+    """The step of all rows' model; infinite where there is none."""
     try:
         return _steps(sample, at, sums.score.sum(axis=0)[None], sums.information.sum(axis=0)[None], np.ones(1))[0]
-    except Refusal:
-        if not may_fail:
-            raise
+    except _Doubted:
         return np.full_like(at, np.inf)
+
+
+def _check_undoubted(beta: np.ndarray, information: np.ndarray, weight: float) -> None:
+    if not undoubted(beta, information, weight):
+        raise _Doubted
+
+
+def _sums(source: Source, plan: Plan, frame: Frame, link: str) -> Callable[[np.ndarray], At]:
+    """What `newton.maximise` asks for, by a scan each time."""
+
+    def at(beta: np.ndarray) -> At:
+        k = len(beta)
+        likelihood, score, information, margin = 0.0, np.zeros(k), np.zeros((k, k)), np.inf
+        for block, z, t in rows_of(source, plan, frame):
+            one = likelihood_at(beta, t, z.T, np.ones(block.n) if block.weight is None else block.weight, link)
+            likelihood, score, information = (
+                likelihood + one.likelihood, score + one.score, information + one.information
+            )  # fmt: skip
+            margin = min(margin, one.margin)
+        return At(likelihood, score, information, margin)
+
+    return at
 
 
 def _left(size: float, before: float) -> float:
@@ -216,7 +247,7 @@ def _steps(
     try:
         return sample.steps(at, score, information, share)
     except np.linalg.LinAlgError:
-        raise separated() from None
+        raise _Doubted from None
 
 
 def _varying(moments: Moments, at: list[int], n_folds: int) -> np.ndarray:
@@ -233,17 +264,54 @@ def _varying(moments: Moments, at: list[int], n_folds: int) -> np.ndarray:
 
 
 def _outside(
-    run: _Fit, sample: Subsample, near: np.ndarray, groups: Sums, whole: np.ndarray, treated: np.ndarray,
+    run: _Fit, sample: Subsample, near: np.ndarray, groups: Sums | None, whole: np.ndarray, treated: np.ndarray,
     varying: np.ndarray,
 ) -> tuple[np.ndarray, int]:  # fmt: skip
-    """The models outside each fold, a scan a step for all at once: shape (folds, k), and the scans."""
+    """The models outside each fold: shape (folds, k), and the scans; without ``groups`` by Newton's method alone."""
     assert run.folded is not None
-    left = treated.sum(axis=0) - treated
+    left = rest_of(treated)
     if left.min() <= 0:
         fold = int(np.argmin(left.min(axis=1)))
         raise Refusal(f"outside fold {fold}, an arm has no units", "Widen the population, or use fewer folds")
-    score = groups.score.sum(axis=0) - groups.score
-    information = groups.information.sum(axis=0) - groups.information
+    try:
+        if groups is None:
+            raise _Doubted
+        return _together(run, sample, near, groups, whole, treated, varying)
+    except _Doubted:
+        return np.array([_alone(run, k, left[k], varying[k]) for k in range(len(left))]), MAX_SCANS
+
+
+def _alone(run: _Fit, fold: int, weight: np.ndarray, varying: np.ndarray) -> np.ndarray:
+    """The model of the rows outside one fold, standardised by themselves as in memory: shape (k,)."""
+    assert run.folded is not None
+    places = np.flatnonzero(varying[1:])
+    *columns, t = run.folded.columns
+    own = [columns[i] for i in places]
+    source = run.source.kept(f"({run.folded.group}) <> {fold}")
+    spread = [f"{name}({column.sql})" for name in ("avg", "stddev_pop") for column in own]
+    found = np.array(source.one(", ".join(spread)), dtype=float).reshape(2, -1) if own else np.empty((2, 0))
+    shift, scale = found[0], np.where(found[1] > 0, found[1], 1.0)
+    plan = Plan((*own, t), run.folded.weight)
+    with outside(fold):
+        beta = maximise(
+            _sums(source, plan, Frame.of(shift, scale, plan.rows()), run.link),
+            begin(weight[1] / weight.sum(), len(own) + 1, run.link), plan.names[:-1],
+        )  # fmt: skip
+    slopes, out = beta[1:] / scale, np.zeros(len(varying))
+    out[0] = beta[0] + slopes @ (run.frame.shift[places] - shift)
+    out[1 + places] = slopes * run.frame.scale[places]
+    return out
+
+
+def _together(
+    run: _Fit, sample: Subsample, near: np.ndarray, groups: Sums, whole: np.ndarray, treated: np.ndarray,
+    varying: np.ndarray,
+) -> tuple[np.ndarray, int]:  # fmt: skip
+    """The models outside the folds, a scan a step for all at once."""
+    assert run.folded is not None
+    left = rest_of(treated)
+    score = rest_of(groups.score)
+    information = rest_of(groups.information)
     share = left.sum(axis=1) / treated.sum()
     known = bool(varying.all())
     beta = near + _steps(sample, near, score, information, share) if known else np.where(varying, whole, 0.0)
@@ -255,32 +323,29 @@ def _outside(
             run.source, run.folded, run.frame, beta, whole, run.link, watch, scores_only=told is not None
         )  # fmt: skip
         if told is None:
-            step, rate = _masked(sums.information, sums.score, varying), None
+            known_at = sums.information
+            step, rate = _masked(known_at, sums.score, varying), None
         else:
             # Each model's information at its own point: the scan's, moved as the sub-sample's moves.
-            moved = told + share[:, None, None] * sample.information(beta)
-            step, rate = _masked(moved, sums.score, varying), _rates(moved, information, sample)
+            known_at = told + share[:, None, None] * sample.information(beta)
+            step, rate = _masked(known_at, sums.score, varying), _rates(known_at, information, sample)
         size = np.abs(step).max(axis=1)
         beta = beta + step
-        if not np.abs(beta).max() < 1e3 or (scan > 12 and size.max() > 0.3):
-            raise _separated_outside(run, beta, whole)
+        if not np.abs(beta).max() < 1e3:
+            raise _Doubted
         if rate is None:
             remains = [_left(s, b) for s, b in zip(size, before, strict=True)]
         else:
             # Where the sub-sample knows nothing of a direction, the last step's error tells how far H has moved in it.
             remains = size * np.maximum(rate, 10 * size / np.maximum(before, 1e-300))
         if max(remains) < TOLERANCE:
+            for own, seen, weight, use in zip(beta, known_at, left.sum(axis=1), varying, strict=True):
+                _check_undoubted(own[use], seen[np.ix_(use, use)], weight)
             return beta, scan
         if told is not None and (size > 0.1 * before).any():
             told = None  # the sub-sample says too little: every later scan takes the information too
         before = size
-    raise _separated_outside(run, beta, whole)
-
-
-def _separated_outside(run: _Fit, beta: np.ndarray, whole: np.ndarray) -> Refusal:
-    """Of the fold whose model ran furthest from that of all rows."""
-    fold = int(np.argmax(np.abs(np.nan_to_num(beta - whole, nan=np.inf)).max(axis=1)))
-    return separated(run.names, beta[fold], fold)
+    raise _Doubted
 
 
 def _rates(moved: np.ndarray, scanned: np.ndarray, sample: Subsample) -> np.ndarray:
@@ -288,7 +353,7 @@ def _rates(moved: np.ndarray, scanned: np.ndarray, sample: Subsample) -> np.ndar
     try:
         change = np.linalg.solve(moved, moved - scanned)
     except np.linalg.LinAlgError:
-        raise separated() from None
+        raise _Doubted from None
     return np.abs(change).sum(axis=2).max(axis=1) * sample.share_of_error
 
 
@@ -299,7 +364,7 @@ def _masked(information: np.ndarray, score: np.ndarray, varying: np.ndarray) -> 
     try:
         return solve_each(held, np.where(varying, score, 0.0))
     except np.linalg.LinAlgError:
-        raise separated() from None
+        raise _Doubted from None
 
 
 def look(source: Source, t: Column, plan: Plan, model: BinaryModel, watch: Watch) -> None:
@@ -326,10 +391,3 @@ def _look_again(run: _Fit, beta: np.ndarray) -> int:
 def _show(run: _Fit, beta: np.ndarray, eye: Callable[[np.ndarray, np.ndarray], None]) -> None:
     for _, z, t in rows_of(run.source, run.whole, run.frame):
         eye(probabilities(beta @ z, run.link), t)
-
-
-def _check_separation(run: _Fit, beta: np.ndarray, likelihood: float, sums: Sums, scan: int, size: float) -> None:
-    """Covariates that separate the arms drive coefficients up by about one a step, without end."""
-    weight = float(sums.information[:, 0, 0].sum())
-    if not np.abs(beta).max() < 1e3 or not np.isfinite(likelihood) or (scan > 12 and size > 0.3) or not weight > 0:
-        raise separated(run.names, beta)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -68,7 +68,7 @@ class Source:
         """DuckDB's type of each column."""
         return {row[0]: row[1] for row in self.rows(f"describe select * from {self.relation}")}
 
-    def kept(self, condition: str) -> Source:
+    def kept(self, condition: str) -> Self:
         """The rows that also keep to a condition."""
         return dataclasses.replace(self, where=f"{self.where} and {condition}" if self.where else condition)
 

@@ -212,7 +212,9 @@ def _counted(problem: Streamed, plan: Plan) -> tuple[list[Split], np.ndarray]:
         some = tests[begin : begin + 200]
         listed = ", ".join(f"sum(case when {used} and {test} then 1 else 0 end)" for test in ["1 = 1", *some])
         select = problem.source.sql(f"{fold} as cqox_fold, {problem.treated()} as cqox_arm, {listed}")
-        for k, arm, *found in problem.source.rows(f"{select} group by {fold}, {problem.treated()}"):
+        # GROUP BY 0 would be a place among the columns.
+        by = ", ".join([plan.group, problem.treated()] if plan.group else [problem.treated()])
+        for k, arm, *found in problem.source.rows(f"{select} group by {by}"):
             counts[[0, *range(1 + begin, 1 + begin + len(some))], int(k), int(arm)] = found
     k = len(plan.columns)
     others = counts[1 : 1 + 2 * k].reshape(k, 2, n_folds, 2)

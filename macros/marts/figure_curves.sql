@@ -64,10 +64,13 @@
             {% do out.append(('covariate_correlation', cqox.covariate_correlations(study, columns, rows))) %}
         {% endif %}
     {% endif %}
-    {% if block.get('time') in present and not cqox.is_text(present[block['time']]) %}
-        {% do out.append(('outcome_series', cqox.outcome_paths(study, block, used, none))) %}
-        {% if block.get('cohort') in present and not cqox.is_text(present[block['cohort']]) %}
-            {% do out.append(('cohort_path', cqox.outcome_paths(study, block, used, block['cohort']))) %}
+    {% set time = present.get(block.get('time'), 'text') %}
+    {% set dated = cqox.is_clock(time) %}
+    {% if dated or not cqox.is_text(time) %}
+        {% do out.append(('outcome_series', cqox.outcome_paths(study, block, used, none, dated))) %}
+        {% set cohort = present.get(block.get('cohort'), 'text') %}
+        {% if (dated and cqox.is_clock(cohort)) or not (dated or cqox.is_text(cohort)) %}
+            {% do out.append(('cohort_path', cqox.outcome_paths(study, block, used, block['cohort'], dated))) %}
         {% endif %}
     {% endif %}
     {{ return(out) }}

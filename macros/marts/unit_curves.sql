@@ -32,16 +32,17 @@
 {#
     The mean outcome by period with a 95 % interval: outcome_series of all units, or cohort_path of those with the same
     first treated period; units that are never treated have no cohort, one that the study declares as `never`, or one after the last period.
+    Of dates (`dated`) x is a year with decimals, and x_label the day.
 #}
-{% macro outcome_paths(study, block, units, cohort) %}
-    {% set time = cqox.as_number(block['time']) %}
+{% macro outcome_paths(study, block, units, cohort, dated=false) %}
+    {% set time = cqox.quoted(block['time']) if dated else cqox.as_number(block['time']) %}
     {% set outcome = cqox.as_number(block['outcome']) %}
-    {% set first = cqox.as_number(cohort) if cohort else none %}
+    {% set first = (cqox.quoted(cohort) if dated else cqox.as_number(cohort)) if cohort else none %}
     select
         {{ cqox.curve_key(study, 'cohort_path' if cohort else 'outcome_series') }},
         series,
-        period as x,
-        {{ cqox.null_text() }} as x_label,
+        {{ cqox.year_of('period') if dated else 'period' }} as x,
+        {{ "strftime(period, '%Y-%m-%d')" if dated else cqox.null_text() }} as x_label,
         avg(outcome) as y,
         avg(outcome) - 1.959964 * stddev_samp(outcome) / sqrt(count(*)) as conf_low,
         avg(outcome) + 1.959964 * stddev_samp(outcome) / sqrt(count(*)) as conf_high
@@ -51,9 +52,9 @@
             {{ outcome }} as outcome,
             {% if cohort %}
             case
-                when {{ first }} is null or {{ cqox.means_never(first, block) }} or {{ first }} > (select max({{ time }}) from {{ units }})
+                when {{ first }} is null{% if not dated %} or {{ cqox.means_never(first, block) }}{% endif %} or {{ first }} > (select max({{ time }}) from {{ units }})
                     then 'never treated'
-                else 'treated from ' || cast(cast({{ first }} as bigint) as varchar)
+                else 'treated from ' || {{ "strftime(" ~ first ~ ", '%Y-%m-%d')" if dated else 'cast(cast(' ~ first ~ ' as bigint) as varchar)' }}
             end as series
             {% else %}
             'all units' as series
@@ -62,4 +63,11 @@
     ) as paths
     where isfinite(outcome)
     group by series, period
+{% endmacro %}
+
+{# A day or moment as a year with decimals: 2001-07-02 is 2001.5 but for half a day. #}
+{% macro year_of(day) %}
+    {{ return(
+        '(year(' ~ day ~ ') + (dayofyear(' ~ day ~ ') - 1.0) / dayofyear(make_date(cast(year(' ~ day ~ ') as bigint), 12, 31)))'
+    ) }}
 {% endmacro %}

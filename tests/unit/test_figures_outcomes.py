@@ -156,3 +156,27 @@ def test_seasonal_trend_is_a_centred_mean_of_a_year() -> None:
     out = trend(x, x + np.tile([3.0, -1, -1, -1], 3), 4)
     assert np.isnan(out[[0, 1, -1, -2]]).all()
     assert np.allclose(out[2:-2], x[2:-2])
+
+
+def test_paths_and_series_of_dates() -> None:
+    """x is a year with decimals; cohorts and the intervention are told as dates."""
+    curves = [
+        point("cohort_path", name, 2001 + month / 12, 1.0 + (month >= 6), conf_low=0.0, conf_high=3.0)
+        for name in ("never treated", "treated from 2001-07-02") for month in range(12)
+    ]  # fmt: skip
+    (axes,) = drawn("parallel_trends", made(curves=curves, roles={"time": "day"})).figure.axes
+    assert upright(axes) == [pytest.approx(2001 + 182 / 365 - 1 / 24, abs=1e-9)]
+    series = [point("outcome_series", "all units", 2001 + month / 12, float(month)) for month in range(24)]
+    roles = {"time": "day", "intervention_time": "2002-01-01"}
+    (axes,) = drawn("timeseries_panel", made(curves=series, roles=roles)).figure.axes
+    assert any(at == pytest.approx(2002 - 1 / 24) for at in upright(axes))
+
+
+def test_limits_are_those_of_the_gates() -> None:
+    notes = [diagnostic("pre_trends_p", 0.08)]
+    plain = drawn("parallel_trends", made(curves=paths(), diagnostics=notes))
+    strict = drawn(
+        "parallel_trends", made(curves=paths(), diagnostics=notes, gates=[gate("pre_trends", "overall", 0.08, 0.1)])
+    )
+    assert "are not rejected" in plain.title
+    assert "are rejected" in strict.title

@@ -9,6 +9,7 @@ from causes import DECISION
 from support import observational, simulated
 
 from estimators import estimate, thresholds
+from estimators.overlap import support_bounds
 
 OPTIONS = {"counterfactual": {"bootstrap": 5}}
 
@@ -27,6 +28,23 @@ def test_the_project_file_is_the_default():
     declared = yaml.safe_load(thresholds.OWN.read_text())["vars"]["cqox"]["gate_thresholds"]
     assert thresholds.declared() == declared
     assert bars() == {declared["balance"]}
+
+
+@pytest.mark.parametrize("project", ["integration_tests", "benchmarks/warehouse"])
+def test_projects_that_dbt_makes_declare_their_own_copy_declare_the_same(project):
+    """A root project's ``vars`` hide a package's, so that these two must repeat them."""
+    own = yaml.safe_load((thresholds.OWN.parent / project / "dbt_project.yml").read_text())["vars"]
+    assert own["gate_thresholds"] == yaml.safe_load(thresholds.OWN.read_text())["vars"]["cqox"]["gate_thresholds"]
+    assert tuple(own["propensity_bounds"]) == thresholds.bounds()
+
+
+def test_bounds_of_support_are_those_of_the_project(tmp_path, monkeypatch):
+    assert (support_bounds(0.5), thresholds.bounds()) == ((0.1, 0.9), (0.1, 0.9))
+    (tmp_path / "dbt_project.yml").write_text(yaml.safe_dump({"name": "m", "vars": {"propensity_bounds": [0.2, 0.8]}}))
+    monkeypatch.chdir(tmp_path)
+    assert support_bounds(0.5) == (0.2, 0.8)
+    assert support_bounds(0.5, 0.05) == (0.05, 0.8)
+    assert thresholds.limit("balance") == 0.1
 
 
 def test_the_gates_bring_theirs():
