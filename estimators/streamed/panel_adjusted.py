@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import Refusal
-from ..nuisance import inverse_link, likelihood_slopes, link_slope, separated
+from ..newton import separated
+from ..nuisance import inverse_link, likelihood_slopes, link_slope
 from ..panel.att_gt import Comparison
 from ..panel.two_period import HIGHEST_PROPENSITY
 from ..scan.solve import least_squares

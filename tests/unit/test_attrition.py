@@ -249,12 +249,13 @@ def test_a_dose_is_counted_without_arms() -> None:
     assert bounds == {}
 
 
-def test_an_arm_of_one_cluster_has_no_bounds_with_an_error() -> None:
+def test_an_arm_of_one_cluster_has_no_test_and_no_bounds() -> None:
+    """Its effect is not identified, so there is nothing that bounds could turn."""
     columns = units()
     columns["g"] = np.where(columns["t"] == 1, "only", columns["g"]).astype(object)
     _, losses, bounds = told(study(cluster="g"), columns)
     assert losses["loss_differs_p", "overall"] is None
-    assert bounds == {"bounds": "An arm is one cluster, so the bounds have no standard error."}
+    assert bounds == {}
 
 
 @pytest.mark.parametrize("budget", [10**6, 100])
