@@ -28,9 +28,10 @@ def assignment_rows(study: Study, kind: str | None, p_values: Callable[[str], Se
     """A row ``covariate_assignment_p`` for each covariate that was not declared as measured before treatment.
 
     H₀: the covariate has the same mean in both arms (with a dose: slope 0 on the dose). The test is that of
-    `difference_in_means` (of `ols`) with the covariate in the outcome's place: Welch's t, with weights HC2 and with
-    clusters CR2 with Bell & McCaffrey's degrees of freedom. A category has the smallest p of its levels times their
-    number (Bonferroni). All columns together are adjusted by Holm's steps.
+    `difference_in_means` (of `ols`) with the covariate in the outcome's place, by the classical variance: under H₀ a
+    lot leaves both arms one spread, and Welch's t would find a rare trait in 14 % of lots of a tenth (this one in
+    0.3 %, at p < 0.001). With weights HC2, with clusters CR2 with Bell & McCaffrey's degrees of freedom. A category has
+    the smallest p of its levels times their number (Bonferroni). All columns together are adjusted by Holm's steps.
 
     Parameters
     ----------
@@ -48,7 +49,7 @@ def assignment_rows(study: Study, kind: str | None, p_values: Callable[[str], Se
 
     Sources
     -------
-    Welch 1947; Bell & McCaffrey 2002; Holm 1979.
+    Student 1908; Bell & McCaffrey 2002; Holm 1979.
     """
     names = undeclared(study)
     if kind is None or not study.covariates:
@@ -96,11 +97,13 @@ def _p_values(problem: Problem, term: str) -> list[float]:
 
 
 def in_place(study: Study) -> Study:
-    """The study with a covariate in the outcome's place, nothing adjusted for, and the default options."""
+    """The study with a covariate in the outcome's place, nothing adjusted for, by `assignment_rows`' variance."""
+    is_plain = study.weight is None and study.cluster is None
+    options = {name: {"variance": "classical"} for name in ("difference_in_means", "ols")} if is_plain else {}
     return dataclasses.replace(
         study, outcome=COVARIATE, covariates=(), benchmark_covariates=(), effect_modifiers=(), instruments=(),
-        negative_control_exposures=(), negative_control_outcomes=(), secondary_outcomes=(), guardrails=(), options={},
-        specifications={}, folds=1, fold=None,
+        negative_control_exposures=(), negative_control_outcomes=(), secondary_outcomes=(), guardrails=(),
+        options=options, specifications={}, folds=1, fold=None,
     )  # fmt: skip
 
 
@@ -110,7 +113,7 @@ def estimator_of(kind: str | None) -> str:
 
 
 def p_of(result: Result) -> float:
-    """The p-value of a contrast of a column that varies: where it does in no arm, the arms differ beyond any chance."""
+    """The p-value of a contrast of a column that varies: where it does in no arm, the arms differ beyond chance."""
     p = result.estimates[0].p_value
     return 0.0 if p is None else p
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 from ..errors import Refusal
 from ..estimates import made
@@ -15,7 +16,6 @@ from ..experiments.assignment import (
     never_varies,
     p_of,
 )
-from ..experiments.difference_in_means import neyman
 from ..registry import BY_NAME
 from ..result import DesignRow, Result
 from ..scan import moments_scan
@@ -41,7 +41,7 @@ def _p_values(problem: Streamed, term: str) -> list[float]:
 
 
 def _of_arms(problem: Streamed, name: str, columns: tuple[Column, ...]) -> list[float]:
-    """Welch's t of each column from the moments of the arms."""
+    """Student's t of each column from the moments of the arms."""
     moments = moments_scan.scan(problem.source, Plan(columns, group=problem.treated(), n_groups=2)).moments
     sizes = [int(rows) for rows in moments.rows]
     if min(sizes) < 2:
@@ -49,14 +49,14 @@ def _of_arms(problem: Streamed, name: str, columns: tuple[Column, ...]) -> list[
     arms = [moments.only(arm) for arm in (0, 1)]
     # In the scan's own units: a column near 1e9 keeps its digits.
     low, high = (arm.total()[0, 1:] / arm.total()[0, 0] for arm in arms)
-    differences = moments.scale * (high - low)
+    differences, df = moments.scale * (high - low), sum(sizes) - 2
     out = []
     for j in range(len(columns)):
-        spreads = [float(arm.covariance()[j, j]) * n / (n - 1) for arm, n in zip(arms, sizes, strict=True)]
+        squares = sum(float(arm.covariance()[j, j]) * n for arm, n in zip(arms, sizes, strict=True))
         difference = float(differences[j])
-        if max(spreads) > 0 or difference != 0:
-            error = neyman(spreads, sizes)
-            out.append(p_of(Result((made("ATE", difference, error.std_error, error.df),))))
+        if squares > 0 or difference != 0:
+            error = math.sqrt(squares / df * (1 / sizes[0] + 1 / sizes[1]))
+            out.append(p_of(Result((made("ATE", difference, error, df),))))
     if not out:
         raise never_varies(name)
     return out

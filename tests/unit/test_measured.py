@@ -153,3 +153,13 @@ def test_what_is_declared_before_is_not_tested(budget):
     (row,) = rows_told(budget, measured="before").values()
     assert row["value"] is None
     assert row["reason"] == "not applicable: the covariates were declared as measured before treatment"
+
+
+def test_a_rare_trait_in_a_small_arm_is_no_alarm():
+    """A trait of 2 in 100, absent from an arm of a tenth: Welch's t has p below 1e-4, as that arm has no spread."""
+    t = (np.arange(1000) < 100).astype(float)
+    rare = (np.arange(1000) % 45 == 1).astype(float) * (t == 0)
+    data = {"unit_id": np.arange(1000), "t": t, "rare": rare, "y": t + np.arange(1000) % 7}
+    held, streamed = (rows_told(budget, data, covariates=["rare"])["rare"]["value"] for budget in (10**6, 10))
+    assert held == pytest.approx(streamed, rel=1e-9)
+    assert held > 0.1
