@@ -112,6 +112,12 @@ STUDIES: dict[str, dict[str, Any]] = {
     "panel": {"units": panel(), "block": PANEL},
     "repeated_period": {"units": panel(year=[2000, 2000] + [2000, 2001] * 3), "block": PANEL},
     "no_cohort_at_all": {"units": panel(cohort=[None] * 8), "block": PANEL},
+    "path_agrees": {"units": panel(t=[0, 1, 0, 1] + [0] * 4), "block": {**PANEL, "treatment": "t"}},
+    "path_contradicts": {"units": panel(t=[0, 1, 1, 0] + [0] * 4), "block": {**PANEL, "treatment": "t"}},
+    "path_of_another": {
+        "units": panel(t=[0, 1, 1, 0] + [0] * 4),
+        "block": {**PANEL, "treatment": "t", "cohort_of": "intervention"},
+    },
     # one row a unit, of the study's own population
     "last_wave": {"units": two_populations(), "scores": scores(), "declares": TWO},
     "first_wave": {"units": two_populations(), "scores": scores(), "declares": {**TWO, "cross_section": 1}},
