@@ -135,6 +135,12 @@ STUDIES: dict[str, dict[str, Any]] = {
         "units": units(y=first(3, None, Y), w=first(3, False, [True] * 80)), "declares": {"weight": "w"},
     },
     "all_zero_weights": {"units": units(w=[0.0] * 80), "declares": {"weight": "w"}},
+    "path_agrees": {"units": panel(t=[0, 1, 0, 1] + [0] * 4), "block": {**PANEL, "treatment": "t"}},
+    "path_contradicts": {"units": panel(t=[0, 1, 1, 0] + [0] * 4), "block": {**PANEL, "treatment": "t"}},
+    "path_of_another": {
+        "units": panel(t=[0, 1, 1, 0] + [0] * 4),
+        "block": {**PANEL, "treatment": "t", "cohort_of": "intervention"},
+    },
     # one row a unit, of the study's own population
     "last_wave": {"units": two_populations(), "scores": scores(), "declares": TWO},
     "first_wave": {"units": two_populations(), "scores": scores(), "declares": {**TWO, "cross_section": 1}},

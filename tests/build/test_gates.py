@@ -124,6 +124,22 @@ def test_contract_allows_what_is_declared(judged: Judged, study: str) -> None:
     assert judged.of(study, "contract")
 
 
+def test_a_treatment_that_contradicts_its_cohort_blocks_what_reads_both(judged: Judged) -> None:
+    paths = {
+        study: [row for row in judged.rows[study] if row["gate"] == "contract" and row["subject"] == "t and cohort"]
+        for study in ("path_agrees", "path_contradicts", "path_of_another")
+    }
+    readers = {"did", "synthetic_control", "synthetic_did", "twfe", "tvce_panel"}
+    assert {row["estimator"] for row in paths["path_agrees"]} == readers
+    assert all(row["is_passing"] for row in paths["path_agrees"])
+    assert paths["path_of_another"] == []
+    assert {row["estimator"] for row in paths["path_contradicts"]} == readers
+    for row in paths["path_contradicts"]:
+        assert (row["is_passing"], row["blocks"], row["value"]) == (False, True, 2)
+        assert "the treatment 't' contradicts the cohort 'cohort'" in row["reason"]
+        assert "in 2 rows" in row["reason"]
+
+
 def test_gates_judge_the_rows_that_are_estimated(judged: Judged) -> None:
     assert judged.failed("last_wave", "error") == []
     assert judged.one("last_wave", "raw_balance")["is_passing"]
