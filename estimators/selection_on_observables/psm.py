@@ -94,6 +94,9 @@ def psm(problem: Problem, estimand: str) -> Result:
     weights = _weights(sides, problem.n)
     inside = weights > 0
     std_error, variance_estimator = _error(problem, estimand, outcome, sides, contrast)
+    small = problem.small_sample()
+    if small is not None:
+        std_error *= small.inflation()
     row = made(
         estimand,
         contrast.effect,

@@ -1,0 +1,103 @@
+"""Few units in an arm, without clusters: influence values by arm in the jackknife's size, and Student's t.
+
+Only counts and sums of weights an arm enter, so rows in memory, streams and engines call the same functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .clusters import Arms, By, Clustering
+from .errors import Refusal
+
+# Effective units of the smaller arm below which an estimate takes the jackknife and Student's t. At 50 the standard
+# error would grow by 1 % and its quantile by 1.3 %; above, nothing changes.
+FEW_UNITS = 50.0
+# Their standard errors are sums of influence values.
+SUMMED = ("ipw", "ope", "ipwra", "iivm", "transportability", "dose_response", "causal_forest", "cate", "policy_value")
+# Of an own variance, which takes the same size as a whole and the same t.
+SCALED = ("psm",)
+# Their variance within strata knows its degrees of freedom; the reference is t.
+REFERRED = ("stratification",)
+
+
+def applies(problem: Any) -> bool:
+    """Whether an estimator asks at all: without clusters, unless ``cluster_variance: sandwich`` is declared."""
+    known = problem.estimator in (*SUMMED, *SCALED, *REFERRED)
+    return known and problem.study.cluster is None and problem.options.cluster_variance == "jackknife"
+
+
+def of_units(
+    names: Sequence[str], count: Sequence[int], powers: np.ndarray, largest: Sequence[float], fitted: Sequence[int]
+) -> Arms | None:
+    """Units as clusters of their own; None where every arm has `FEW_UNITS` effective units.
+
+    Parameters
+    ----------
+    names, count : sequence of A
+        As `Arms` has them; units of positive weight.
+    powers : ndarray of shape (A, 3)
+        Σ w, Σ w², Σ w⁴ of an arm.
+    largest : sequence of A float
+        The largest weight in the arm.
+    fitted : sequence of A int
+        Parameters that the arm's units fit besides its mean.
+
+    Raises
+    ------
+    Refusal
+        ``not_identified`` where a small arm has no unit more than its parameters.
+    """
+    totals = powers[:, 0]
+    whole = np.where(totals > 0, totals, 1.0)
+    sums = np.column_stack([totals / whole, powers[:, 1] / whole**2, powers[:, 2] / whole**4])
+    effective = 1 / np.where(sums[:, 1] > 0, sums[:, 1], 1.0)
+    if not ((totals > 0) & (effective < FEW_UNITS)).any():
+        return None
+    for name, units, own in zip(names, count, fitted, strict=True):
+        if own and 0 < units < own + 2:
+            reason = f"{units} units are {name}, and the model fits {own + 1} parameters to them: {UNSEEN}"
+            raise Refusal(reason, f"Use {own + 2 - units} covariates fewer, or more units", "not_identified")
+    shares = tuple((np.asarray(largest) / whole).tolist())
+    return Arms(
+        tuple(names), tuple(int(c) for c in count), tuple(totals.tolist()), shares, sums, int(sum(count)),
+        tuple(fitted),
+    )  # fmt: skip
+
+
+UNSEEN = "how much such units vary cannot be seen"
+
+
+def of_rows(by: By, arm: np.ndarray, w: np.ndarray, fitted: Sequence[int]) -> Arms | None:
+    """`of_units` of rows in memory: the number of each row's arm (-1 for none) and its weight, shape (n,)."""
+    inside = [w[arm == a] for a in range(len(by.names))]
+    powers = np.array([[np.sum(own**p) for p in (1, 2, 4)] for own in inside])
+    count, largest = [int(np.sum(own > 0)) for own in inside], [float(own.max(initial=0.0)) for own in inside]
+    return of_units(by.names, count, powers, largest, fitted)
+
+
+def as_clusters(arms: Arms, arm: np.ndarray, w: np.ndarray) -> Clustering:
+    """What influence values of single units are multiplied by; see `Arms.factors`."""
+    one_hot = np.where(arm[:, None] == np.arange(len(arms.names)), w[:, None], 0.0)
+    return Clustering(np.arange(len(arm)), arms.factors(one_hot), arms.df)
+
+
+def fitted(problem: Any, terms: int) -> int:
+    """Parameters an arm that the estimator fits to all rows besides the arm's mean; ``terms``: columns of its model.
+
+    The stacked equations of ipw take the outcome's part along the propensity's columns out, and ipwra has a regression
+    an arm: a residual each. Cross-fitted models do not see the rows whose errors count.
+    """
+    if problem.estimator == "ipwra":
+        return terms
+    if problem.estimator == "ipw":
+        return terms if problem.own("variance") == "stacked" else 0
+    return 0
+
+
+def model_of(problem: Any) -> tuple[str, ...]:
+    """The terms of the model whose columns `fitted` counts."""
+    return problem.options.outcome.covariates if problem.estimator == "ipwra" else problem.options.propensity.covariates
