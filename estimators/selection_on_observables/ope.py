@@ -13,6 +13,7 @@ from ..problem import Problem
 from ..repeated import over_splits
 from ..result import Diagnostic, Result
 from ..sample import check_arms, counts
+from ..small_samples import check_folds, models_of
 from .ipw import balancing_weights
 from .policy_values import policy_values
 
@@ -78,6 +79,7 @@ def ope(problem: Problem, estimand: str) -> Result:
     Robins, Rotnitzky & Zhao 1994; Chernozhukov et al. 2018, sections 3.4, 5.1 and 5.2.
     """
     check_arms(problem)
+    check_folds(problem, max(len(problem.matrix(model).names) for model in models_of(problem)))
     if estimand == "policy_value":
         return policy_values(problem, partial(clipped, problem))
     splits = over_splits(problem, lambda r: _of_split(problem, estimand, r), problem.options.learner != "linear")

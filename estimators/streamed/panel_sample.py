@@ -85,6 +85,13 @@ def factors(problem: Streamed, arms: Arms | None) -> Factors | None:
     return lambda units: np.full(len(units), ratio)
 
 
+def factors_of_units(arms: Arms, sizes: Mapping[float, int], cohorts: np.ndarray) -> np.ndarray:
+    """What a unit's influence values are multiplied by, by its cohort: shape (C,); ``arms`` are those of ``sizes``."""
+    out = np.ones(len(cohorts))
+    out[np.searchsorted(cohorts, list(sizes))] = arms.factors(np.eye(len(sizes)))
+    return out
+
+
 def check(problem: Streamed, counted: Counted, arms: Arms | None) -> tuple[float, ...]:
     """The cohorts with an effect to estimate, ascending; refuses where `panel.sample.take_sample` does."""
     study, tally = problem.study, counted.tally

@@ -71,10 +71,12 @@ def psm(problem: Streamed, estimand: str) -> Result:
     arms = {arm: _weights(found, arm) for arm in (1, 0)}
     both = _both(arms.values())
     std_error, variance_estimator = _error(problem, estimand, found, contrast)
+    small = problem.small_sample()
     row = made(
         estimand,
         contrast.effect,
-        std_error,
+        std_error if small is None else std_error * small.inflation(),
+        problem.reference_df(),
         n_units=round(both.units),
         n_treated=round(arms[1].units),
         n_trimmed=round(sum(side.sums.missed for side in found.values())),
