@@ -23,7 +23,7 @@ UNITS_A_PARAMETER = 5
 # Their standard errors are sums of influence values.
 SUMMED = ("ipw", "ope", "ipwra", "iivm", "transportability", "dose_response", "causal_forest", "cate", "policy_value")
 # Of an own variance, which takes the same size as a whole and the same t.
-SCALED = ("psm",)
+SCALED = ("psm", "tvce")
 # Their variance within strata knows its degrees of freedom; the reference is t.
 REFERRED = ("stratification",)
 
@@ -95,7 +95,7 @@ def fitted(problem: Any, terms: int) -> int:
     The stacked equations of ipw take the outcome's part along the propensity's columns out, and ipwra has a regression
     an arm: a residual each. Cross-fitted models do not see the rows whose errors count.
     """
-    if problem.estimator in ("ipwra", "psm") or (problem.estimator == "ope" and problem.options.folds == 1):
+    if problem.estimator in ("ipwra", "psm", "tvce") or (problem.estimator == "ope" and problem.options.folds == 1):
         return terms
     if problem.estimator == "ipw":
         return terms if problem.own("variance") == "stacked" else 0
@@ -104,8 +104,16 @@ def fitted(problem: Any, terms: int) -> int:
 
 def model_of(problem: Any) -> tuple[str, ...]:
     """The terms of the model whose columns `fitted` counts."""
+    if problem.estimator == "tvce":
+        return problem.covariate_terms()
     of_outcome = problem.estimator in ("ipwra", "ope")
     return problem.options.outcome.covariates if of_outcome else problem.options.propensity.covariates
+
+
+def scaled(problem: Any, std_error: float) -> float:
+    """A standard error of an own variance, in the jackknife's size where the sample is small."""
+    small = problem.small_sample()
+    return std_error if small is None else std_error * small.inflation()
 
 
 def models_of(problem: Any) -> tuple[tuple[str, ...], ...]:

@@ -15,6 +15,7 @@ from ..result import Diagnostic, Result
 from ..scan import balance
 from ..scan.stream import quoted
 from ..selection_on_observables.psm import Contrast, knows_estimation
+from ..small_samples import scaled
 from .linear import totals
 from .matching import Sums
 from .matching_score import near
@@ -71,11 +72,10 @@ def psm(problem: Streamed, estimand: str) -> Result:
     arms = {arm: _weights(found, arm) for arm in (1, 0)}
     both = _both(arms.values())
     std_error, variance_estimator = _error(problem, estimand, found, contrast)
-    small = problem.small_sample()
     row = made(
         estimand,
         contrast.effect,
-        std_error if small is None else std_error * small.inflation(),
+        scaled(problem, std_error),
         problem.reference_df(),
         n_units=round(both.units),
         n_treated=round(arms[1].units),
