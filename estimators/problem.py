@@ -174,7 +174,7 @@ class Problem:
         if not small_samples.applies(self):
             return None
         by, model = arms_of(self)[0], small_samples.model_of(self)
-        fitted = small_samples.fitted(self, len(self.matrix(model).names))
+        fitted = small_samples.fitted(self, int(np.sum(np.ptp(self.matrix(model).values, axis=0) > 0)))
         key = ("small sample", by, fitted)
         if key not in self.cache:
             own = by.codes(self.columns, self.n)

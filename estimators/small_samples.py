@@ -16,6 +16,7 @@ from .errors import Refusal
 # Effective units of the smaller arm below which an estimate takes the jackknife and Student's t. At 50 the standard
 # error would grow by 1 % and its quantile by 1.3 %; above, nothing changes.
 FEW_UNITS = 50.0
+ROUNDING = 1e-9  # of a count that is one over a sum of squares
 # Units that an arm must have outside a fold for each parameter of the models fitted there, in small samples. With
 # fewer, a propensity near 0 or 1 carries the estimate now and then: with 8 the standard error is 0.3 of its spread.
 # Vittinghoff & McCulloch (2007).
@@ -35,18 +36,19 @@ def applies(problem: Any) -> bool:
 
 
 def of_units(
-    names: Sequence[str], count: Sequence[int], powers: np.ndarray, largest: Sequence[float], fitted: Sequence[int]
-) -> Arms | None:
+    names: Sequence[str], count: Sequence[int], totals: np.ndarray, sums: np.ndarray, largest: np.ndarray,
+    fitted: Sequence[int],
+) -> Arms | None:  # fmt: skip
     """Units as clusters of their own; None where every arm has `FEW_UNITS` effective units.
 
     Parameters
     ----------
     names, count : sequence of A
         As `Arms` has them; units of positive weight.
-    powers : ndarray of shape (A, 3)
-        Σ w, Σ w², Σ w⁴ of an arm.
-    largest : sequence of A float
-        The largest weight in the arm.
+    totals, largest : ndarray of shape (A,)
+        The arm's weight, and the largest share of it that one unit holds.
+    sums : ndarray of shape (A, 3)
+        Σ h, Σ h², Σ h⁴ of the units' shares.
     fitted : sequence of A int
         Parameters that the arm's units fit besides its mean.
 
@@ -55,20 +57,16 @@ def of_units(
     Refusal
         ``not_identified`` where a small arm has no unit more than its parameters.
     """
-    totals = powers[:, 0]
-    whole = np.where(totals > 0, totals, 1.0)
-    sums = np.column_stack([totals / whole, powers[:, 1] / whole**2, powers[:, 2] / whole**4])
     effective = 1 / np.where(sums[:, 1] > 0, sums[:, 1], 1.0)
-    if not ((totals > 0) & (effective < FEW_UNITS)).any():
+    if not ((totals > 0) & (effective < FEW_UNITS * (1 - ROUNDING))).any():
         return None
     for name, units, own in zip(names, count, fitted, strict=True):
         if own and 0 < units < own + 2:
             reason = f"{units} units are {name}, and the model fits {own + 1} parameters to them: {UNSEEN}"
             raise Refusal(reason, f"Use {own + 2 - units} covariates fewer, or more units", "not_identified")
-    shares = tuple((np.asarray(largest) / whole).tolist())
     return Arms(
-        tuple(names), tuple(int(c) for c in count), tuple(totals.tolist()), shares, sums, int(sum(count)),
-        tuple(fitted),
+        tuple(names), tuple(int(c) for c in count), tuple(totals.tolist()), tuple(largest.tolist()), sums,
+        int(sum(count)), tuple(fitted),
     )  # fmt: skip
 
 
@@ -78,9 +76,11 @@ UNSEEN = "how much such units vary cannot be seen"
 def of_rows(by: By, arm: np.ndarray, w: np.ndarray, fitted: Sequence[int]) -> Arms | None:
     """`of_units` of rows in memory: the number of each row's arm (-1 for none) and its weight, shape (n,)."""
     inside = [w[arm == a] for a in range(len(by.names))]
-    powers = np.array([[np.sum(own**p) for p in (1, 2, 4)] for own in inside])
-    count, largest = [int(np.sum(own > 0)) for own in inside], [float(own.max(initial=0.0)) for own in inside]
-    return of_units(by.names, count, powers, largest, fitted)
+    totals = np.array([own.sum() for own in inside])
+    shares = [own / (total or 1.0) for own, total in zip(inside, totals.tolist(), strict=True)]
+    sums = np.array([[np.sum(h**p) for p in (1, 2, 4)] for h in shares])
+    count, largest = [int(np.sum(own > 0)) for own in inside], np.array([h.max(initial=0.0) for h in shares])
+    return of_units(by.names, count, totals, sums, largest, fitted)
 
 
 def as_clusters(arms: Arms, arm: np.ndarray, w: np.ndarray) -> Clustering:
@@ -90,7 +90,8 @@ def as_clusters(arms: Arms, arm: np.ndarray, w: np.ndarray) -> Clustering:
 
 
 def fitted(problem: Any, terms: int) -> int:
-    """Parameters an arm that the estimator fits to all rows besides the arm's mean; ``terms``: columns of its model.
+    """Parameters an arm that the estimator fits to all rows besides the arm's mean; ``terms``: columns of its model
+    that vary.
 
     The stacked equations of ipw take the outcome's part along the propensity's columns out, and ipwra has a regression
     an arm: a residual each. Cross-fitted models do not see the rows whose errors count.

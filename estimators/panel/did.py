@@ -69,7 +69,7 @@ def did(problem: Problem, estimand: str) -> Result:
     effects = group_time_effects(sample, problem.own("control_group"), problem.own("method"), link)
     shares = Shares.of(sample.cohort)
     found = overall_averages(effects, shares)
-    test = tried(lambda: sample_test(effects, sample.plain(), setting_of(problem)))
+    test = tried(lambda: sample_test(effects, sample, setting_of(problem)))
     return assembled(problem, estimand, effects, shares, found, sample, _critical(found, sample, problem), test)
 
 

@@ -13,7 +13,7 @@ from ..clusters import Arms, Clustering, clustering, table
 from ..errors import Refusal
 from ..inference import covariance
 from ..problem import Problem
-from ..small_samples import FEW_UNITS, as_clusters, of_units
+from ..small_samples import FEW_UNITS, of_units
 from .cohorts import treated_cohorts
 from .frame import Panel, by_unit, read_panel
 from .left_out import check_treatment, missing_units, with_left_out
@@ -174,7 +174,7 @@ def take_sample(problem: Problem) -> Sample:
         units = few_units(sizes(cohort), treated, len(x.names), problem.options.cluster_variance)
     if units is not None:
         arm = np.unique(cohort, return_inverse=True)[1]
-        arms, clusters = units, as_clusters(units, arm, np.ones(len(cohort)))
+        arms, clusters = units, Clustering(np.arange(len(cohort)), factors_of_units(units)[arm], units.df)
     return Sample(
         panel.periods, panel.y[keep], x.values[panel.row[keep]], x.names, cohort, treated,
         clusters, arms, int((~complete).sum()), int((complete & early).sum()), units is not None,
@@ -198,8 +198,15 @@ def few_units(sizes: Mapping[float, int], treated: Sequence[float], columns: int
         return None
     count = np.array(list(sizes.values()), dtype=float)
     names = ["treated" if g in treated else "controls" for g in sizes]
-    fitted = [0 if g in treated else columns for g in sizes]
-    return of_units(names, list(sizes.values()), np.column_stack([count] * 3), [1.0] * len(sizes), fitted)
+    # Where controls are too few for their regression its own refusal tells the cell.
+    fitted = [0 if g in treated else max(min(columns, size - 2), 0) for g, size in sizes.items()]
+    sums = np.column_stack([np.ones(len(count)), 1 / count, 1 / count**3])
+    return of_units(names, list(sizes.values()), count, sums, 1 / count, fitted)
+
+
+def factors_of_units(units: Arms) -> np.ndarray:
+    """What a unit's influence values are multiplied by, by its cohort: shape (C,). A single unit has no effect."""
+    return np.nan_to_num(units.factors(np.eye(len(units.totals))), nan=1.0)
 
 
 def sizes(cohort: np.ndarray) -> dict[float, int]:

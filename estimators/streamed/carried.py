@@ -47,13 +47,14 @@ def of_arms(source: Source, cluster: str, in_arms: Sequence[str], names: tuple[s
 
 
 def unit_arms(source: Source, weight: str | None, by: By, fitted: int) -> Arms | None:
-    """`estimators.small_samples.of_units` of a source, by one query."""
+    """`estimators.small_samples.of_units` of a source, by two queries."""
     held = weights(by, weight)
-    asked = [f"count(*) filter (where {w} > 0), max({w}), sum({w})" for w in held]
-    asked = [f"{own}, sum({w} * {w}), sum({w} * {w} * {w} * {w})" for own, w in zip(asked, held, strict=True)]
-    found = np.array(source.one(", ".join(asked)), dtype=float).reshape(len(held), 5)
-    count = [int(c) for c in found[:, 0]]
-    return of_units(by.names, count, found[:, 2:], found[:, 1].tolist(), (fitted,) * len(held))
+    asked = [f"count(*) filter (where {w} > 0), sum({w})" for w in held]
+    count, totals = np.array(source.one(", ".join(asked)), dtype=float).reshape(len(held), 2).T
+    shares = [f"({w} / {total or 1.0!r}::double)" for w, total in zip(held, totals.tolist(), strict=True)]
+    asked = [f"max({h}), sum({h}), sum({h} * {h}), sum({h} * {h} * {h} * {h})" for h in shares]
+    found = np.array(source.one(", ".join(asked)), dtype=float).reshape(len(held), 4)
+    return of_units(by.names, [int(c) for c in count], totals, found[:, 1:], found[:, 0], (fitted,) * len(held))
 
 
 def weights(by: By, weight: str | None) -> list[str]:

@@ -22,7 +22,7 @@ from .panel_copy import sorted_copy
 from .panel_influence import Influence, simultaneous_critical_value
 from .panel_paths import PathSums, path_effects, path_sums
 from .panel_rows import panel_rows
-from .panel_sample import Counted, check, cluster_changes, cohort_arms, factors, factors_of_units
+from .panel_sample import Counted, check, cluster_changes, cohort_arms, factors, factors_by_cohort
 from .panel_trends import streamed_test
 from .problem import Streamed
 
@@ -64,7 +64,7 @@ def did(problem: Streamed, estimand: str) -> Result:
     band = sample.covariance(np.column_stack([one.psi for one in found.event_time]))
     critical = simultaneous_critical_value(band, problem.study.seed, problem.own("bootstrap"))
     critical = in_students_t(critical, band_df(found, sample))
-    test = tried(lambda: streamed_test(problem, effects, sample.plain()))
+    test = tried(lambda: streamed_test(problem, effects, sample))
     return assembled(problem, estimand, effects, shares, found, sample, critical, test)
 
 
@@ -84,7 +84,7 @@ def _unadjusted(problem: Streamed, pre_only: bool) -> tuple[GroupTime, Influence
     trimmed = np.zeros(len(found), dtype=np.int64)
     if units is None:
         return _effects(problem, counted, arms, found, skipped, att, trimmed, products)
-    square = factors_of_units(units, counted.sizes, sums.cohorts) ** 2
+    square = factors_by_cohort(units, counted.sizes, sums.cohorts) ** 2
     scaled = path_effects(dataclasses.replace(sums, own=sums.own * square[:, None, None]), found)[1]
     return _effects(problem, counted, units, found, skipped, att, trimmed, scaled, products)
 
@@ -110,7 +110,7 @@ def _adjusted(problem: Streamed, columns: tuple[Column, ...], pre_only: bool) ->
         att, trimmed, products = adjusted_effects(rows, first, found, names, problem.own("method"), link, scale)
         units = _few_units(problem, first.counted, found, len(names))
         if units is not None:
-            plain, own = products, factors_of_units(units, first.counted.sizes, rows.cohorts)
+            plain, own = products, factors_by_cohort(units, first.counted.sizes, rows.cohorts)
             method = problem.own("method")
             _, _, products = adjusted_effects(rows, first, found, names, method, link, None, own)
             return _effects(problem, first.counted, units, found, skipped, att, trimmed, products, plain)

@@ -38,10 +38,10 @@ def ope(problem: Streamed, estimand: str) -> Result:
         As in memory; for a learned nuisance and for repeated splits, which ask for rows in memory.
     """
     check_arms(problem)
-    check_folds(problem, max(len(problem.names(model)) for model in models_of(problem)))
     check_streams(problem, problem.options.learner)
     found = weighed(problem)
     robust = found.of(found.robust, "ope")
+    check_folds(problem, max(len(problem.names(model)) for model in models_of(problem)))
     if estimand == "policy_value":
         return policy_values(problem, found)
     if estimand not in robust.estimands():

@@ -126,11 +126,19 @@ class Streamed:
         if not small_samples.applies(self):
             return None
         by = arms_of(self)[0]
-        fitted = small_samples.fitted(self, len(self.names(small_samples.model_of(self))))
+        fitted = small_samples.fitted(self, self._varying(small_samples.model_of(self)))
         key = ("small sample", by, fitted)
         if key not in self.cache:
             weight = quoted(self.study.weight) if self.study.weight else None
             self.cache[key] = unit_arms(self.source, weight, by, fitted)
+        return self.cache[key]
+
+    def _varying(self, terms: tuple[str, ...]) -> int:
+        """Columns of some terms that are not constant; asked once."""
+        key = ("varying", terms)
+        if key not in self.cache:
+            asked = [f"max({column.sql}) > min({column.sql})" for column in self.columns(terms)]
+            self.cache[key] = sum(map(bool, self.source.one(", ".join(asked)))) if asked else 0
         return self.cache[key]
 
     @property
