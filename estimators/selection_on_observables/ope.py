@@ -56,7 +56,8 @@ def ope(problem: Problem, estimand: str) -> Result:
     count the estimation of P(T = 1). That the nuisances were estimated does not enter: with both models right it has no
     first-order effect (Neyman orthogonality). The reference is the normal, with a
     declared cluster or few units in an arm Student's t (`clusters.Arms.df_of`, `small_samples`). The estimand
-    ``policy_value`` is what outcomes would be on average if all, nobody, or those who are predicted to gain enough were treated: see `policy_values`.
+    ``policy_value`` is what outcomes would be on average if all, nobody, or those who are predicted to gain
+    enough were treated: see `policy_values`.
 
     Option ``learner``: of propensity and outcome regressions, see `estimators.learned`; with a learned one propensities
     are of the odds and each arm has its own regression. Several splits into folds (``repeats``; of learned nuisances 3
