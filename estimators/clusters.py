@@ -42,6 +42,8 @@ class Arms:
     sums : ndarray of shape (A, 3)
         Σ h, Σ h² and Σ h⁴ over the clusters that count towards the arm.
     n_clusters : int
+    fitted : tuple of int
+        Parameters that an arm's clusters fit besides its mean; empty: none. See `small_samples`.
     """
 
     names: tuple[str, ...]
@@ -50,6 +52,7 @@ class Arms:
     largest: tuple[float, ...]
     sums: np.ndarray
     n_clusters: int
+    fitted: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, weight: np.ndarray, names: Sequence[str]) -> Arms:
@@ -84,9 +87,25 @@ class Arms:
         """
         used = (self.sums[:, 1] > 0) & (parts != 0)
         first, second, fourth = self.sums[used].T
-        own = np.maximum(second**2 / fourth - first, 1.0)
+        own = np.maximum(second**2 / fourth - first - self._fitted[used], 1.0)
         variance = parts[used] ** 2 * second
         return float(max(variance.sum() ** 2 / np.sum(variance**2 / own), 1.0))
+
+    @property
+    def _fitted(self) -> np.ndarray:
+        return np.array(self.fitted or (0,) * len(self.names), dtype=float)
+
+    @property
+    def _kept(self) -> np.ndarray:
+        """(G_a − 1) / G_a, and less one for each fitted parameter: (G_a − 1)² / (G_a (G_a − 1 − p_a)); shape (A,)."""
+        count = np.maximum(np.array(self.clusters, dtype=float), 1.0)
+        return (1 - 1 / count) * np.maximum(count - 1, 1.0) / np.maximum(count - 1 - self._fitted, 1.0)
+
+    def inflation(self) -> float:
+        """What the standard error of a difference in means grows by where the arms vary alike."""
+        count, variance = np.array(self.clusters, dtype=float), self.sums[:, 1]
+        grown = self._kept * (count / np.maximum(count - 1, 1.0)) ** 2
+        return float(np.sqrt(np.sum(variance * grown) / np.sum(variance)))
 
     def present(self) -> Arms:
         """The arms with any weight."""
@@ -94,6 +113,7 @@ class Arms:
         return Arms(
             tuple(self.names[j] for j in at), tuple(self.clusters[j] for j in at), tuple(self.totals[j] for j in at),
             tuple(self.largest[j] for j in at), self.sums[at], self.n_clusters,
+            tuple(self.fitted[j] for j in at if self.fitted),
         )  # fmt: skip
 
     def factors(self, weight: np.ndarray) -> np.ndarray:
@@ -108,17 +128,16 @@ class Arms:
         """
         totals = np.array(self.totals)
         shares = weight / np.where(totals > 0, totals, 1.0)
-        count = np.maximum(np.array(self.clusters, dtype=float), 1.0)
         side, h = shares.argmax(axis=1), shares.max(axis=1)
         # All of an arm in one cluster: no number, and `check` refuses.
-        return np.sqrt(1 - 1 / count[side]) / np.where(h < 1, 1 - h, np.nan)
+        return np.sqrt(self._kept[side]) / np.where(h < 1, 1 - h, np.nan)
 
     def sql(self, columns: Sequence[str]) -> str:
         """The square of `factors` as SQL that every engine reads, of the columns with a cluster's weight in an arm."""
         shares = [f"({name} / {float(total):.17e})" for name, total in zip(columns, self.totals, strict=True)]
         terms = [
-            f"{1 - 1 / count:.17e} / ((1.0e0 - {h}) * (1.0e0 - {h}))"
-            for h, count in zip(shares, self.clusters, strict=True)
+            f"{kept:.17e} / ((1.0e0 - {h}) * (1.0e0 - {h}))"
+            for h, kept in zip(shares, self._kept.tolist(), strict=True)
         ]
         if len(terms) == 1:
             return terms[0]

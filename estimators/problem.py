@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from . import small_samples
 from .clusters import Arms, By, Clustering, arms_of, clustering, table
 from .contracts import treatment_kind
 from .errors import Refusal
@@ -145,9 +146,12 @@ class Problem:
         return Arms.of(self._clusters(by)[1] if keep is None else self._clusters_of(by, keep)[1], by.names)
 
     def clustering(self, keep: np.ndarray | None = None) -> Clustering | None:
-        """What sums of influence values a cluster are made with; None without a cluster. ``keep``: of these rows."""
+        """What sums of influence values a cluster are made with, of single units in a small sample; else None.
+
+        ``keep``: of these rows.
+        """
         if self.cluster is None:
-            return None
+            return self._units() if keep is None and self.estimator in small_samples.SUMMED else None
         by, variance = arms_of(self)[0], self.options.cluster_variance
         if keep is not None:
             return clustering(*self._clusters_of(by, keep), by.names, variance)
@@ -168,8 +172,27 @@ class Problem:
         arm = by.codes(self.columns, self.n)
         return table(self.cluster[keep], arm[keep], self.w[keep], len(by.names))
 
+    def small_sample(self) -> Arms | None:
+        """The arms where one of them has few units and no clusters are declared; see `small_samples`."""
+        if not small_samples.applies(self):
+            return None
+        by, model = arms_of(self)[0], small_samples.model_of(self)
+        fitted = small_samples.fitted(self, int(np.sum(np.ptp(self.matrix(model).values, axis=0) > 0)))
+        key = ("small sample", by, fitted)
+        if key not in self.cache:
+            own = by.codes(self.columns, self.n)
+            self.cache[key] = small_samples.of_rows(by, own, self.w, (fitted,) * len(by.names))
+        return self.cache[key]
+
+    def _units(self) -> Clustering | None:
+        arms, by = self.small_sample(), arms_of(self)[0]
+        return None if arms is None else small_samples.as_clusters(arms, by.codes(self.columns, self.n), self.w)
+
     def reference_df(self) -> float | None:
-        """Degrees of freedom of Student's t for influence values: the clusters', None for the normal."""
+        """Degrees of freedom of Student's t for influence values: of clusters or few units, None for the normal."""
+        small = self.small_sample()
+        if small is not None:
+            return small.df
         found = self.clustering()
         return None if found is None else found.df
 

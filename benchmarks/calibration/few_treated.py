@@ -48,7 +48,7 @@ def twenty(count: int) -> Callable[[np.random.Generator, int], Drawn]:
 
 DGPS = {
     **{f"treated_{count}_of_50": treated(count) for count in (2, 3, 5, 10)},
-    **{f"units_20_treated_{count}": twenty(count) for count in (4, 10)},
+    **{f"units_20_treated_{count}": twenty(count) for count in (4, 5, 10)},
 }
 HOLDS = {name: set(DGPS) for name in ("difference_in_means", "regression_adjustment")}
 COSTLY = ()

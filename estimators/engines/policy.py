@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def fill(problem: Streamed, read: Read, sums: PolicySums) -> tuple[int | None, np.ndarray]:
     """Put the sums of all rows in place; clusters and the products of the numbers (of their sums a cluster)."""
-    clustered = problem.study.cluster is not None
+    clustered = problem.summed_by is not None
     rows = Rows(problem, read, sums.clip, clustered=clustered)
     (mu0, mu1), e = rows.mu, rows.held
     inverse, scores, numbers = Layer("i"), Layer("d"), Layer("n")

@@ -43,8 +43,9 @@ class Rows:
         assert study.treatment is not None
         y, t = (Column(name, quoted(name)) for name in (study.outcome, study.treatment))
         plan = dataclasses.replace(read.plan, columns=(*read.plan.columns, y, t))
-        if clustered and study.cluster is not None:
-            plan = dataclasses.replace(plan, cluster=cluster_key(study.cluster, problem.types[study.cluster]))
+        key = problem.summed_by if clustered else None
+        if key is not None:
+            plan = dataclasses.replace(plan, cluster=cluster_key(key, problem.types[key]))
         if carry is not None:
             plan = dataclasses.replace(plan, carry=(carry,))
         self.source, self.is_weighted = problem.source, plan.weight is not None

@@ -142,6 +142,7 @@ def setting_of(problem: Problem | Streamed) -> Setting:
 
 def sample_test(effects: GroupTime, sample: Sample, setting: Setting) -> PreTrends | None:
     """`pre_trends` of units in memory."""
+    sample = sample.plain()
     treated, group = sample.treated_cohorts, setting.control_group
     found, _ = comparisons(sample.periods, treated, sample.sizes, group, pre_only=True)
     return pre_trends(effects, sample, setting, Arms.of(sample), sample, found)

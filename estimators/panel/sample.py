@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,6 +13,7 @@ from ..clusters import Arms, Clustering, clustering, table
 from ..errors import Refusal
 from ..inference import covariance
 from ..problem import Problem
+from ..small_samples import FEW_UNITS, of_units
 from .cohorts import treated_cohorts
 from .frame import Panel, by_unit, read_panel
 from .left_out import check_treatment, missing_units, with_left_out
@@ -80,6 +82,8 @@ class Sample:
         How clusters carry the cohorts, in ascending order.
     n_incomplete, n_always_treated : int
         Units left out because they miss a period, or were treated in the first one.
+    by_unit : bool
+        Whether each unit is its own cluster: of a small sample without clusters (`small_samples`).
     """
 
     periods: np.ndarray
@@ -92,6 +96,7 @@ class Sample:
     arms: Arms | None
     n_incomplete: int
     n_always_treated: int
+    by_unit: bool = False
 
     @property
     def n(self) -> int:
@@ -103,10 +108,14 @@ class Sample:
         """Units of the treated cohorts."""
         return int(np.isin(self.cohort, self.treated_cohorts).sum())
 
+    def plain(self) -> Sample:
+        """Without a small sample's size: the test of trends has its own law."""
+        return dataclasses.replace(self, cluster=None, arms=None, by_unit=False) if self.by_unit else self
+
     @property
     def n_clusters(self) -> int | None:
         """Clusters among the units, or None."""
-        return None if self.cluster is None else len(self.cluster.factors)
+        return None if self.cluster is None or self.by_unit else len(self.cluster.factors)
 
     @property
     def sizes(self) -> dict[float, int]:
@@ -164,10 +173,44 @@ def take_sample(problem: Problem) -> Sample:
     x = problem.matrix(problem.covariate_terms())
     if arms is not None:
         check_cohorts(arms, sizes(cohort), treated, panel.periods, str(problem.study.cluster))
+    units = None
+    if problem.cluster is None:
+        units = few_units(sizes(cohort), treated, len(x.names), problem.options.cluster_variance)
+    if units is not None:
+        arm = np.unique(cohort, return_inverse=True)[1]
+        arms, clusters = units, Clustering(np.arange(len(cohort)), factors_of_units(units)[arm], units.df)
     return Sample(
         panel.periods, panel.y[keep], x.values[panel.row[keep]], x.names, cohort, treated,
-        clusters, arms, int((~complete).sum()), int((complete & early).sum()),
+        clusters, arms, int((~complete).sum()), int((complete & early).sum()), units is not None,
     )  # fmt: skip
+
+
+def few_units(sizes: Mapping[float, int], treated: Sequence[float], columns: int, variance: str) -> Arms | None:
+    """Cohorts as arms of single units, where few units are treated or few are controls; None otherwise.
+
+    A sample is small as a whole, so that all its terms are of one covariance: a cohort of few units among many treated
+    ones changes nothing. The controls fit ``columns`` parameters besides their mean. ``variance: sandwich`` asks for
+    none.
+
+    Raises
+    ------
+    Refusal
+        See `small_samples.of_units`.
+    """
+    ours = sum(sizes[g] for g in treated)
+    if variance != "jackknife" or min(ours, sum(sizes.values()) - ours) >= FEW_UNITS:
+        return None
+    count = np.array(list(sizes.values()), dtype=float)
+    names = ["treated" if g in treated else "controls" for g in sizes]
+    # Where controls are too few for their regression its own refusal tells the cell.
+    fitted = [0 if g in treated else max(min(columns, size - 2), 0) for g, size in sizes.items()]
+    sums = np.column_stack([np.ones(len(count)), 1 / count, 1 / count**3])
+    return of_units(names, list(sizes.values()), count, sums, 1 / count, fitted)
+
+
+def factors_of_units(units: Arms) -> np.ndarray:
+    """What a unit's influence values are multiplied by, by its cohort: shape (C,). A single unit has no effect."""
+    return np.nan_to_num(units.factors(np.eye(len(units.totals))), nan=1.0)
 
 
 def sizes(cohort: np.ndarray) -> dict[float, int]:

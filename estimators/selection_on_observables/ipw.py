@@ -52,7 +52,7 @@ def ipw(problem: Problem, estimand: str) -> Result:
     τ = Σ ω T Y / Σ ω T − Σ ω (1 − T) Y / Σ ω (1 − T), with ω the balancing weights at the fitted propensity e(X)
     (Hájek). ``variance: stacked`` is the M-estimation sandwich of the propensity's equations and the two means
     together; ``fixed_weights`` takes ω as known: HC0 of the weighted regression of Y on T, as GEE reports. Normal
-    reference.
+    reference; where an arm has few units Student's t, with the jackknife's size (`small_samples`).
 
     ``trim`` leaves out units whose propensity is outside [trim, 1 − trim] and counts them; the propensity is not
     fitted again on those kept, and the estimate is then of the kept population.

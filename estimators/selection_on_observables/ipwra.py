@@ -24,7 +24,8 @@ def ipwra(problem: Problem, estimand: str) -> Result:
     models are fitted on all rows, without cross-fitting.
 
     ``variance: stacked`` is the M-estimation sandwich of the propensity's equations, both regressions and the mean;
-    ``fixed_weights`` takes ω as known. Normal reference.
+    ``fixed_weights`` takes ω as known. Normal reference; where an arm has few units Student's t, with the jackknife's
+    size, a degree of freedom off for each column (`small_samples`).
 
     Sampling weights w enter the propensity's likelihood, the regressions and the mean. A declared cluster sums
     influence values a cluster. Rows with missing values have been left out or refused before.

@@ -13,6 +13,7 @@ from ..problem import Problem
 from ..repeated import over_splits
 from ..result import Diagnostic, Result
 from ..sample import check_arms, counts
+from ..small_samples import check_folds, models_of
 from .ipw import balancing_weights
 from .policy_values import policy_values
 
@@ -54,8 +55,9 @@ def ope(problem: Problem, estimand: str) -> Result:
     τ = mean of the scores s (see `scores`), with influence values s − τ (ATE) or s − τ T / P(T = 1) (ATT); the latter
     count the estimation of P(T = 1). That the nuisances were estimated does not enter: with both models right it has no
     first-order effect (Neyman orthogonality). The reference is the normal, with a
-    declared cluster Student's t (`clusters.Arms.df_of`). The estimand ``policy_value`` is what outcomes would be
-    on average if all, nobody, or those who are predicted to gain enough were treated: see `policy_values`.
+    declared cluster or few units in an arm Student's t (`clusters.Arms.df_of`, `small_samples`). The estimand
+    ``policy_value`` is what outcomes would be on average if all, nobody, or those who are predicted to gain
+    enough were treated: see `policy_values`.
 
     Option ``learner``: of propensity and outcome regressions, see `estimators.learned`; with a learned one propensities
     are of the odds and each arm has its own regression. Several splits into folds (``repeats``; of learned nuisances 3
@@ -71,13 +73,16 @@ def ope(problem: Problem, estimand: str) -> Result:
     ------
     Refusal
         If a propensity or outcome model cannot be fitted in a fold, an arm has fewer than two units, or clip: 0 leaves
-        a propensity of 0 or 1; for a learned nuisance without cross-fitting or with too few rows.
+        a propensity of 0 or 1; for a learned nuisance without cross-fitting or with too few rows; ``not_identified``
+        where a small arm has fewer than five units a parameter outside a fold (`small_samples.check_folds`).
 
     Sources
     -------
     Robins, Rotnitzky & Zhao 1994; Chernozhukov et al. 2018, sections 3.4, 5.1 and 5.2.
     """
     check_arms(problem)
+    problem.nuisances()  # which refuses with the plainer reason
+    check_folds(problem, max(len(problem.matrix(model).names) for model in models_of(problem)))
     if estimand == "policy_value":
         return policy_values(problem, partial(clipped, problem))
     splits = over_splits(problem, lambda r: _of_split(problem, estimand, r), problem.options.learner != "linear")

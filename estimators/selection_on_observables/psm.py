@@ -17,6 +17,7 @@ from ..linear import fit_ols
 from ..problem import Problem
 from ..result import Diagnostic, Result
 from ..sample import check_arms
+from ..small_samples import scaled
 from .estimated_score import neighbourhood
 from .ipw import weight_diagnostics
 from .matching import FLAT, Matches, with_replacement, without_replacement
@@ -94,6 +95,7 @@ def psm(problem: Problem, estimand: str) -> Result:
     weights = _weights(sides, problem.n)
     inside = weights > 0
     std_error, variance_estimator = _error(problem, estimand, outcome, sides, contrast)
+    std_error = scaled(problem, std_error)
     row = made(
         estimand,
         contrast.effect,

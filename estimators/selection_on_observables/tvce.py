@@ -15,6 +15,7 @@ from ..problem import Problem
 from ..repeated import over_splits
 from ..result import Diagnostic, Result
 from ..sample import check_arms, check_sample, counts, regression_variance
+from ..small_samples import scaled
 from .learners import FLEXIBLE, held_out, needs_folds, out_of_fold
 
 # Less than this share of the treatment's variance left is rounding, not variation.
@@ -76,7 +77,8 @@ def tvce(problem: Problem, estimand: str) -> Result:
     splits = over_splits(problem, lambda r: _of_split(problem, r), learner != "linear")
     first = slope_error(problem, residuals)
     row = made(
-        estimand, float(splits.estimate[0]), float(splits.std_error[0]), first.df,
+        estimand, float(splits.estimate[0]), scaled(problem, float(splits.std_error[0])),
+        problem.reference_df() if problem.small_sample() is not None else first.df,
         contrast="1 - 0" if binary else "per unit",
         variance_estimator=first.kind, **counts(problem, binary=binary),
     )  # fmt: skip

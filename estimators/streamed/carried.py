@@ -10,6 +10,7 @@ import numpy as np
 from ..clusters import Arms, By, arms_of
 from ..scan.clusters import Factor
 from ..scan.stream import Source
+from ..small_samples import of_units
 
 if TYPE_CHECKING:
     from .problem import Streamed
@@ -45,6 +46,17 @@ def of_arms(source: Source, cluster: str, in_arms: Sequence[str], names: tuple[s
     return Arms(names, tuple(int(count) for count in row[3::3]), totals, largest, sums, int(row[0]))
 
 
+def unit_arms(source: Source, weight: str | None, by: By, fitted: int) -> Arms | None:
+    """`estimators.small_samples.of_units` of a source, by two queries."""
+    held = weights(by, weight)
+    asked = [f"count(*) filter (where {w} > 0), sum({w})" for w in held]
+    count, totals = np.array(source.one(", ".join(asked)), dtype=float).reshape(len(held), 2).T
+    shares = [f"({w} / {total or 1.0!r}::double)" for w, total in zip(held, totals.tolist(), strict=True)]
+    asked = [f"max({h}), sum({h}), sum({h} * {h}), sum({h} * {h} * {h} * {h})" for h in shares]
+    found = np.array(source.one(", ".join(asked)), dtype=float).reshape(len(held), 4)
+    return of_units(by.names, [int(c) for c in count], totals, found[:, 1:], found[:, 0], (fitted,) * len(held))
+
+
 def weights(by: By, weight: str | None) -> list[str]:
     """SQL of a row's weight in each arm: zero in all but its own."""
     own = "1.0::double" if weight is None else f"{weight}::double"
@@ -68,7 +80,9 @@ def _sums(source: Source, clusters: str, held: Sequence[str], totals: Sequence[f
 
 def factor_of(problem: Streamed) -> Factor:
     """What a cluster's squares are multiplied by, as `estimators.clusters.clustering` has it of rows in memory."""
-    by = arms_of(problem)[0]
+    by, small = arms_of(problem)[0], problem.small_sample()
+    if small is not None:
+        return Factor(len(by.names), small.sql)
     if problem.options.cluster_variance == "sandwich":
         groups = problem.n_clusters
         assert groups is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,8 +10,10 @@ import numpy as np
 from ..clusters import Arms
 from ..inference import in_students_t
 from ..panel.att_gt import Comparison, GroupTime, cell, comparisons
+from ..panel.cohorts import treated_cohorts
 from ..panel.did import assembled, band_df, overall_averages
 from ..panel.pretrends import tried
+from ..panel.sample import few_units
 from ..result import Result
 from ..scan.stream import Column
 from .panel_adjusted import adjusted_effects
@@ -19,7 +22,7 @@ from .panel_copy import sorted_copy
 from .panel_influence import Influence, simultaneous_critical_value
 from .panel_paths import PathSums, path_effects, path_sums
 from .panel_rows import panel_rows
-from .panel_sample import Counted, check, cluster_changes, cohort_arms, factors
+from .panel_sample import Counted, check, cluster_changes, cohort_arms, factors, factors_by_cohort
 from .panel_trends import streamed_test
 from .problem import Streamed
 
@@ -76,8 +79,14 @@ def _unadjusted(problem: Streamed, pre_only: bool) -> tuple[GroupTime, Influence
     sums, arms = _paths(problem)
     counted = Counted(sums.periods, sums.tally, sums.sizes, sums.n_clusters)
     found, skipped = _comparisons(problem, counted, arms, pre_only)
+    units = _few_units(problem, counted, found, 0)
     att, products = path_effects(sums, found)
-    return _effects(problem, counted, arms, found, skipped, att, np.zeros(len(found), dtype=np.int64), products)
+    trimmed = np.zeros(len(found), dtype=np.int64)
+    if units is None:
+        return _effects(problem, counted, arms, found, skipped, att, trimmed, products)
+    square = factors_by_cohort(units, counted.sizes, sums.cohorts) ** 2
+    scaled = path_effects(dataclasses.replace(sums, own=sums.own * square[:, None, None]), found)[1]
+    return _effects(problem, counted, units, found, skipped, att, trimmed, scaled, products)
 
 
 def _paths(problem: Streamed) -> tuple[PathSums, Arms | None]:
@@ -99,7 +108,21 @@ def _adjusted(problem: Streamed, columns: tuple[Column, ...], pre_only: bool) ->
         found, skipped = _comparisons(problem, first.counted, arms, pre_only)
         link, scale = problem.options.propensity.link, factors(problem, arms)
         att, trimmed, products = adjusted_effects(rows, first, found, names, problem.own("method"), link, scale)
+        units = _few_units(problem, first.counted, found, len(names))
+        if units is not None:
+            plain, own = products, factors_by_cohort(units, first.counted.sizes, rows.cohorts)
+            method = problem.own("method")
+            _, _, products = adjusted_effects(rows, first, found, names, method, link, None, own)
+            return _effects(problem, first.counted, units, found, skipped, att, trimmed, products, plain)
     return _effects(problem, first.counted, arms, found, skipped, att, trimmed, products)
+
+
+def _few_units(problem: Streamed, counted: Counted, found: Sequence[Comparison], columns: int) -> Arms | None:
+    """`panel.sample.few_units`."""
+    if problem.study.cluster is not None:
+        return None
+    treated = treated_cohorts(counted.sizes, problem.own("control_group"), None)
+    return few_units(counted.sizes, treated, columns, problem.options.cluster_variance)
 
 
 def _comparisons(
@@ -111,7 +134,7 @@ def _comparisons(
 
 def _effects(
     problem: Streamed, counted: Counted, arms: Arms | None, found: Sequence[Comparison], skipped: int,
-    att: np.ndarray, trimmed: np.ndarray, products: np.ndarray,
+    att: np.ndarray, trimmed: np.ndarray, products: np.ndarray, plain: np.ndarray | None = None,
 ) -> tuple[GroupTime, Influence]:  # fmt: skip
     values = zip(found, att.tolist(), trimmed.tolist(), strict=True)
     cells = tuple(cell(one, counted.periods, effect, cut) for one, effect, cut in values)
@@ -119,5 +142,6 @@ def _effects(
     own = arms.present() if arms is not None and problem.options.cluster_variance == "jackknife" else None
     sample = Influence(
         counted.n, tally.incomplete, tally.always, counted.n_clusters, counted.sizes, products, counted.periods, own,
+        plain,
     )  # fmt: skip
     return GroupTime(cells, sample.effects_psi(), skipped), sample

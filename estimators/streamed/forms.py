@@ -63,8 +63,9 @@ class Read:
         study = problem.study
         assert study.treatment is not None
         plan = dataclasses.replace(self.plan, carry=carry)
-        if clustered and study.cluster is not None:
-            plan = dataclasses.replace(plan, cluster=cluster_key(study.cluster, problem.types[study.cluster]))
+        key = problem.summed_by if clustered else None
+        if key is not None:
+            plan = dataclasses.replace(plan, cluster=cluster_key(key, problem.types[key]))
         y, t = (Column(name, quoted(name)) for name in (study.outcome, study.treatment))
         return rows(problem.source, y, t, plan, self.frame, self.forms)
 

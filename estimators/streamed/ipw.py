@@ -43,11 +43,12 @@ def ipw(problem: Streamed, estimand: str) -> Result:
     hajek = found.of(found.hajek, "ipw")
     check_arms(problem, (int(hajek.used[1]), int(hajek.used[0])))
     _check_weights(hajek, estimand)
-    stacked, clustered = problem.own("variance") == "stacked", problem.study.cluster is not None
+    stacked, summed = problem.own("variance") == "stacked", problem.summed_by is not None
+    clustered = problem.study.cluster is not None
     estimate, c = hajek.effect(estimand, stacked)
     std_error = (
         spread(problem, found, estimand).std_error()
-        if clustered
+        if summed
         else float(np.sqrt(max(float(c @ hajek.products @ c), 0.0)))
     )
     diagnostics = weight_diagnostics(hajek.total(estimand), hajek.square(estimand), hajek.most(estimand))

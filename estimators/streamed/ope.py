@@ -8,6 +8,7 @@ from ..errors import Refusal
 from ..estimates import made
 from ..result import Diagnostic, Result
 from ..scan.doubly_robust import ESTIMANDS, DoublyRobust
+from ..small_samples import check_folds, models_of
 from .ipw import effective_sizes
 from .policy_values import policy_values
 from .problem import Streamed
@@ -40,12 +41,13 @@ def ope(problem: Streamed, estimand: str) -> Result:
     check_streams(problem, problem.options.learner)
     found = weighed(problem)
     robust = found.of(found.robust, "ope")
+    check_folds(problem, max(len(problem.names(model)) for model in models_of(problem)))
     if estimand == "policy_value":
         return policy_values(problem, found)
     if estimand not in robust.estimands():
         raise Refusal("a propensity is 0 or 1 to the last digit", "Give a clip above 0, or drop a covariate")
     estimate, c = robust.effect(estimand)
-    if problem.study.cluster is None:
+    if problem.summed_by is None:
         std_error = float(np.sqrt(c @ robust.products @ c * robust.rows / (robust.rows - 1)))
     else:
         std_error = spread(problem, found, estimand).std_error()

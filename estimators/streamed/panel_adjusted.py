@@ -69,6 +69,7 @@ class Adjusted:
 def adjusted_effects(
     rows: PanelRows, first: First, found: Sequence[Comparison], names: tuple[str, ...], method: str, link: str,
     factors: Factors | None = None,
+    by_cohort: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
     """ATT(g, t) by ``reg``, ``ipw`` or ``dr``, and the products of all influence values.
 
@@ -93,7 +94,7 @@ def adjusted_effects(
     att, trimmed = np.empty(len(found)), np.empty(len(found), dtype=np.int64)
     for part in parts:
         att[part.base.cells], trimmed[part.base.cells] = part.treated - part.controls, part.n_trimmed
-    return att, trimmed, _products(rows, parts, first.counted.sizes, found, link, factors)
+    return att, trimmed, _products(rows, parts, first.counted.sizes, found, link, factors, by_cohort)
 
 
 def _regressions(
@@ -251,7 +252,7 @@ def _solved(
 
 def _products(
     rows: PanelRows, parts: Sequence[Adjusted], sizes: Mapping[float, int], found: Sequence[Comparison], link: str,
-    factors: Factors | None,
+    factors: Factors | None, by_cohort: np.ndarray | None,
 ) -> np.ndarray:  # fmt: skip
     """One pass to Σ ψ ψ' of all effects and of the cohorts' indicators, summed by cluster where one is declared."""
     n = sum(sizes.values())
@@ -267,6 +268,8 @@ def _products(
         for part in parts:
             psi[:, part.base.cells] = n * _influence(part, units, found, link).T
         psi[:, len(found) :] = (units.code[:, None] == present) - share
+        if by_cohort is not None:
+            psi *= by_cohort[units.code][:, None]
         if units.cluster is not None:
             cohorts = units.code[:, None] == np.arange(len(rows.cohorts))
             psi = _factored(open_cluster.add(units.cluster, np.column_stack([psi, cohorts])), products, factors)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -35,7 +36,9 @@ class Influence:
         S: products of the functions, summed over units; of their sums a cluster times its factor, over clusters.
     periods : ndarray of shape (T,)
     arms : Arms or None
-        How clusters carry the cohorts; None without clusters, and for the normal.
+        How clusters (of a small sample units) carry the cohorts; None for the normal.
+    unscaled : ndarray of shape (b, b), or None
+        Of a small sample without clusters: S without its factors.
     """
 
     n: int
@@ -46,6 +49,13 @@ class Influence:
     products: np.ndarray
     periods: np.ndarray
     arms: Arms | None = None
+    unscaled: np.ndarray | None = None
+
+    def plain(self) -> Influence:
+        """Without a small sample's size, as `panel.sample.Sample.plain`."""
+        if self.unscaled is None:
+            return self
+        return dataclasses.replace(self, products=self.unscaled, arms=None, unscaled=None)
 
     def size(self, cohorts: Iterable[float]) -> int:
         """Units of some cohorts."""

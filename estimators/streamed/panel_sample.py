@@ -16,7 +16,7 @@ from ..panel.cohorts import treated_cohorts
 from ..panel.frame import changes
 from ..panel.labels import label
 from ..panel.left_out import contradiction, told, with_left_out
-from ..panel.sample import check_clusters, check_cohorts, check_panel, clusters_of
+from ..panel.sample import check_clusters, check_cohorts, check_panel, clusters_of, factors_of_units
 from ..scan.stream import quoted
 from .carried import of_arms
 from .facts import missing
@@ -83,6 +83,13 @@ def factors(problem: Streamed, arms: Arms | None) -> Factors | None:
         return None if arms is None else arms.factors
     ratio = (arms.n_clusters / (arms.n_clusters - 1)) ** 0.5 if arms.n_clusters > 1 else np.nan
     return lambda units: np.full(len(units), ratio)
+
+
+def factors_by_cohort(arms: Arms, sizes: Mapping[float, int], cohorts: np.ndarray) -> np.ndarray:
+    """What a unit's influence values are multiplied by, by its cohort: shape (C,); ``arms`` are those of ``sizes``."""
+    out = np.ones(len(cohorts))
+    out[np.searchsorted(cohorts, list(sizes))] = factors_of_units(arms)
+    return out
 
 
 def check(problem: Streamed, counted: Counted, arms: Arms | None) -> tuple[float, ...]:

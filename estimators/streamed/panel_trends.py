@@ -18,6 +18,7 @@ def streamed_test(problem: Streamed, effects: GroupTime, compared: Influence) ->
 
     In memory are a number a cluster and cohort, and, where paths are exchanged, up to 16 MiB of them, read in one pass.
     """
+    compared = compared.plain()
     setting, arms = setting_of(problem), _arms(problem, compared)
     # The cohorts that have effects, so that the same comparisons are named as those that were made.
     treated = tuple(sorted({cell.cohort for cell in effects.cells}))

@@ -36,7 +36,7 @@ def policy_values(problem: Streamed, found: Weighed) -> Result:
 
 def _valued(problem: Streamed, found: Weighed, cut: float, clip: float) -> Result:
     study = problem.study
-    if found.policies is not None:
+    if found.policies is not None and problem.summed_by is None:
         groups, sums, cross = None, found.policies, found.policies.products
     else:
         sums = PolicySums(clip, cut / found.unit, direction(study))

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import small_samples
 from ..assemble import scanned_hash
 from ..bounds import LARGEST
 from ..clusters import Arms, By, arms_of
@@ -22,7 +23,7 @@ from ..scan import moments_scan
 from ..scan.stream import Column, Plan, Source, quoted
 from ..study import Options, Study
 from ..terms import out_of_bounds, parts_of, unique
-from .carried import carried
+from .carried import carried, unit_arms
 from .facts import facts as facts_of
 
 
@@ -120,8 +121,40 @@ class Streamed:
             self.cache[key] = carried(self.source, quoted(self.study.cluster), weight, by)
         return self.cache[key]
 
+    def small_sample(self) -> Arms | None:
+        """As `estimators.problem.Problem.small_sample`; one query, asked once."""
+        if not small_samples.applies(self):
+            return None
+        by = arms_of(self)[0]
+        fitted = small_samples.fitted(self, self._varying(small_samples.model_of(self)))
+        key = ("small sample", by, fitted)
+        if key not in self.cache:
+            weight = quoted(self.study.weight) if self.study.weight else None
+            self.cache[key] = unit_arms(self.source, weight, by, fitted)
+        return self.cache[key]
+
+    def _varying(self, terms: tuple[str, ...]) -> int:
+        """Columns of some terms that are not constant; asked once."""
+        key = ("varying", terms)
+        if key not in self.cache:
+            asked = [f"max({column.sql}) > min({column.sql})" for column in self.columns(terms)]
+            self.cache[key] = sum(map(bool, self.source.one(", ".join(asked)))) if asked else 0
+        return self.cache[key]
+
+    @property
+    def summed_by(self) -> str | None:
+        """The column whose values' influence values are added up before they are squared, with a factor each.
+
+        The cluster; in a small sample the unit, so that its factor comes in by the same scan.
+        """
+        few = self.estimator in small_samples.SUMMED and self.small_sample() is not None
+        return self.study.unit if few else self.study.cluster
+
     def reference_df(self) -> float | None:
-        """Degrees of freedom of Student's t for influence values: the clusters', None for the normal."""
+        """Degrees of freedom of Student's t for influence values: of clusters or few units, None for the normal."""
+        small = self.small_sample()
+        if small is not None:
+            return small.df
         if self.study.cluster is None or self.options.cluster_variance == "sandwich":
             return None
         return self.arms(arms_of(self)[0]).df

@@ -15,6 +15,7 @@ from ..result import Diagnostic, Result
 from ..scan import balance
 from ..scan.stream import quoted
 from ..selection_on_observables.psm import Contrast, knows_estimation
+from ..small_samples import scaled
 from .linear import totals
 from .matching import Sums
 from .matching_score import near
@@ -74,7 +75,8 @@ def psm(problem: Streamed, estimand: str) -> Result:
     row = made(
         estimand,
         contrast.effect,
-        std_error,
+        scaled(problem, std_error),
+        problem.reference_df(),
         n_units=round(both.units),
         n_treated=round(arms[1].units),
         n_trimmed=round(sum(side.sums.missed for side in found.values())),

@@ -78,6 +78,7 @@ def spread(problem: Streamed, found: Weighed, estimand: str) -> Spread:
         stacked,
         shares,
         options.cluster_variance,
+        _fitted(problem),
     )
     if key not in problem.cache:
         problem.cache[key] = _spreads(problem, found, stacked, shares)
@@ -89,9 +90,10 @@ def spread(problem: Streamed, found: Weighed, estimand: str) -> Spread:
 
 def _spreads(problem: Streamed, found: Weighed, stacked: bool, shares: bool) -> dict[Run, Spread | Refusal]:
     out: dict[Run, Spread | Refusal] = {}
-    clustered, regressions = problem.study.cluster is not None, dict[Run, Regressions]()
-    lines = [*_of_ipw(found, stacked), *_of_ope(found)] if clustered else []
-    if found.cells is not None and (clustered or found.asked.adjusted):
+    clustered, summed = problem.study.cluster is not None, problem.summed_by is not None
+    regressions = dict[Run, Regressions]()
+    lines = [*_of_ipw(found, stacked), *_of_ope(found)] if summed else []
+    if found.cells is not None and (clustered or (found.asked.adjusted and not summed)):
         for estimand, strata in found.cells.strata.items():
             run = ("stratification", estimand)
             if strata.poor(2):
@@ -116,6 +118,14 @@ def _spreads(problem: Streamed, found: Weighed, stacked: bool, shares: bool) -> 
                 added = between(fits, float(found.cells.strata[run[1]].counted(run[1]).sum()))
             out[run] = Spread(float(square), groups, effect, added)
     return out
+
+
+def _fitted(problem: Streamed) -> tuple[int, ...] | None:
+    """What a small sample's factor depends on besides the rows, which sets estimators apart."""
+    if problem.study.cluster is not None or problem.summed_by is None:
+        return None
+    arms = problem.small_sample()
+    return None if arms is None else arms.fitted
 
 
 def _of_ipw(found: Weighed, stacked: bool) -> list[_Lines]:
@@ -172,7 +182,7 @@ def _stacked(parts: list[np.ndarray]) -> np.ndarray:
 
 
 def _squares(problem: Streamed, found: Weighed, numbers: Callable[[Rows], np.ndarray]) -> tuple[int | None, np.ndarray]:
-    if problem.study.cluster is None:
+    if problem.summed_by is None:
         total = np.array(0.0)
         for rows in found.read.rows(problem):
             total = total + np.square(numbers(rows)).sum(axis=1)

@@ -11,6 +11,7 @@ from ..result import Diagnostic, Result
 from ..scan.solve import Partialled
 from ..selection_on_observables.learners import needs_folds
 from ..selection_on_observables.tvce import check_predictions, check_variation
+from ..small_samples import scaled
 from .learned import Sums, lasso_forms, linear_forms, of_forms, scanned
 from .linear import Linear, with_variance
 from .problem import Streamed
@@ -63,7 +64,9 @@ def tvce(problem: Streamed, estimand: str) -> Result:
         error = found.error(outcome, treatment, problem.n, kind)
         error = dataclasses.replace(error, std_error=unit * error.std_error)
     row = made(
-        estimand, theta, error.std_error, error.df, contrast="1 - 0" if binary else "per unit",
+        estimand, theta, scaled(problem, error.std_error),
+        problem.reference_df() if problem.small_sample() is not None else error.df,
+        contrast="1 - 0" if binary else "per unit",
         variance_estimator=error.kind, **counts(problem, binary=binary),
     )  # fmt: skip
     diagnostics = (*diagnostics, *_thetas(problem, sums, outcome, treatment))

@@ -14,6 +14,7 @@ from support import overall, problem, run, shuffled
 
 from estimators.errors import Refusal, StudyError
 from estimators.inference import covariance, joint_wald
+from estimators.laws import t_quantile
 from estimators.panel.aggregate import averages
 from estimators.panel.att_gt import group_time_effects
 from estimators.panel.design import panel_design
@@ -60,9 +61,13 @@ def test_two_periods_by_hand():
     g = [g for g, changes in CHANGES.items() for _ in changes]
     row = overall(_did(_table(y, g, [1.0, 2.0])))
     assert row.estimate == pytest.approx(4 - 1.5)
-    assert row.std_error == pytest.approx(np.sqrt(0.8 / 5 + 0.25 / 4))
+    # Few units: Welch's variance, unbiased in each arm, and t with equal variances' effective degrees of freedom.
+    variances = np.array([0.8 / 4, 0.25 / 3])
+    df = (1 / 5 + 1 / 4) ** 2 / ((1 / 5) ** 2 / 4 + (1 / 4) ** 2 / 3)
+    assert row.std_error == pytest.approx(np.sqrt(variances.sum()))
+    assert row.degrees_of_freedom == pytest.approx(df)
     assert (row.n_units, row.n_treated, row.n_trimmed, row.variance_estimator) == (9, 5, 0, "influence_function")
-    assert row.conf_high - row.conf_low == pytest.approx(2 * 1.959964 * row.std_error, rel=1e-6)
+    assert row.conf_high - row.conf_low == pytest.approx(2 * t_quantile(0.975, df) * row.std_error, rel=1e-6)
 
 
 def test_base_periods_and_averages_by_hand():
