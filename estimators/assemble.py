@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from . import contracts, warehouse
+from . import contracts, identities, warehouse
 from .calendar import counted, counted_source
 from .problem import Problem
 from .study import Study
@@ -65,6 +65,7 @@ def held(study: Study, every: Columns, by_running: bool = False, edges: Columns 
     needed = [study.unit, study.running] if by_running and study.running else None
     columns, dropped = contracts.complete_rows(study, every, needed)
     contracts.check(study, columns)
+    identities.check(study, columns)
     gaps = contracts.rows_with_gaps(study, every) if dropped and study.time else None
     if study.time and study.cross_section is not None:
         contracts.check_cross_section(study, bool((columns[study.time] == study.cross_section).any()))
