@@ -129,6 +129,7 @@ def streamed(
     from .engines.problem import Elsewhere
     from .scan.stream import quoted
     from .streamed.facts import complete, facts
+    from .streamed.identities import check as check_identities
     from .streamed.problem import Streamed
 
     contracts.check_facts(study, all_rows)
@@ -137,6 +138,7 @@ def streamed(
     if not kept.rows:
         raise contracts.nothing_left(study)
     contracts.check_facts(study, kept)
+    check_identities(whole, study, types, kept)
     if study.time and study.cross_section is not None:
         rows = whole.one(f"count(*) filter (where {quoted(study.time)} = {study.cross_section!r})")[0]
         contracts.check_cross_section(study, rows > 0)

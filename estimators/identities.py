@@ -26,6 +26,8 @@ def pairs(study: Study) -> Iterator[tuple[str, str, str, str, str]]:
     treatment = [("treatment", study.treatment)] if study.treatment else []
     modifiers = [("effect modifier", name) for term in study.effect_modifiers for name in columns_of(term)]
     further = [(role, name) for role in ("dose", "weight", "running") if (name := getattr(study, role))]
+    compared = [("secondary outcome", name) for name in study.secondary_outcomes]
+    compared += [("guardrail", name) for name in study.other_outcomes() if name not in study.secondary_outcomes]
     apart = (
         (instruments, [*treatment, *covariates, *outcome, *mediators], "Name another instrument, or drop it"),
         (covariates, [*outcome, *treatment], "Drop it from the covariates"),
@@ -33,6 +35,7 @@ def pairs(study: Study) -> Iterator[tuple[str, str, str, str, str]]:
         (controls, [*outcome, *treatment, *covariates], "Name another negative control, or drop it"),
         (modifiers, outcome, "Drop it from the effect modifiers"),
         (further, outcome, "Give each its own column"),
+        (compared, [*covariates, *treatment], "Drop it from the further outcomes, or the other role"),
     )
     for ones, others, mend in apart:
         for role, name in ones:

@@ -31,14 +31,17 @@ SAME = [
     ({"covariates": ["x", "z"]}, "z", "t", "the covariate 'z' is the treatment 't'"),
     ({"negative_control_outcomes": ["z"]}, "z", "y", "the negative control outcome 'z' is the outcome 'y'"),
     ({"effect_modifiers": ["z"]}, "z", "y", "the effect modifier 'z' is the outcome 'y'"),
+    ({"guardrails": {"z": {"desired_direction": "more", "margin": 1}}}, "z", "x", "the guardrail 'z' is the covariate"),
+    ({"secondary_outcomes": ["z"]}, "z", "x", "the secondary outcome 'z' is the covariate 'x'"),
     ({"dose": "z"}, "z", "y", "the dose 'z' is the outcome 'y'"),
 ]
 
 
 @pytest.mark.parametrize(("more", "name", "like", "words"), SAME)
 @pytest.mark.parametrize("scale", [1.0, -3e-8])
-def test_two_roles_that_are_one_by_value(more, name, like, words, scale):
-    study, rows = Study.declare("s", {**BLOCK, **more}), units()
+@pytest.mark.parametrize("budget", [200_000, 30], ids=["memory", "streamed"])
+def test_two_roles_that_are_one_by_value(more, name, like, words, scale, budget):
+    study, rows = Study.declare("s", {**BLOCK, **more, "row_budget": budget}), units()
     rows = {k: rows[k] for k in study.columns()}
     assemble(study, rows)
     with pytest.raises(StudyError, match=words):
