@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from . import contracts, warehouse
+from . import contracts, identities, warehouse
 from .calendar import counted, counted_source
 from .problem import Problem
 from .study import Study
@@ -66,6 +66,7 @@ def held(study: Study, every: Columns, by_running: bool = False, edges: Columns 
     needed = [study.unit, study.running] if by_running and study.running else None
     columns, dropped = contracts.complete_rows(study, every, needed)
     contracts.check(study, columns)
+    identities.check(study, columns)
     gaps = contracts.rows_with_gaps(study, every) if dropped and study.time else None
     if study.time and study.cross_section is not None:
         contracts.check_cross_section(study, bool((columns[study.time] == study.cross_section).any()))
@@ -129,6 +130,7 @@ def streamed(
     from .engines.problem import Elsewhere
     from .scan.stream import quoted
     from .streamed.facts import complete, facts
+    from .streamed.identities import check as check_identities
     from .streamed.problem import Streamed
 
     contracts.check_facts(study, all_rows)
@@ -137,6 +139,7 @@ def streamed(
     if not kept.rows:
         raise contracts.nothing_left(study)
     contracts.check_facts(study, kept)
+    check_identities(whole, study, types, kept)
     if study.time and study.cross_section is not None:
         rows = whole.one(f"count(*) filter (where {quoted(study.time)} = {study.cross_section!r})")[0]
         contracts.check_cross_section(study, rows > 0)

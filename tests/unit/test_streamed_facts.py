@@ -84,7 +84,7 @@ def test_an_empty_relation_has_no_rows_by_sql() -> None:
         {},
         {"x1": with_first("x1", None), "x2": with_first("x2", float("nan"))},
         {"t": [bool(t) for t in DATA["t"]]},
-        {"t": DATA["x1"]},
+        {"t": [float(x) ** 2 for x in DATA["x1"]]},  # a dose that is no covariate: an identity is refused
     ],
     ids=["plain", "missing", "boolean", "dose"],
 )
