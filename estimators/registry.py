@@ -366,7 +366,7 @@ ESTIMATORS: tuple[Estimator, ...] = (
         "few logged actions carry most of the weight: see the effective sample size and the tail",
         "Dudík, Langford & Li 2011; Swaminathan & Joachims 2015; Wang, Agarwal & Dudík 2017",
         {"evaluated_policy": Option(None, (list, tuple), "the column with the policy's probability of the logged "
-                                    "action, or one column an action, in the order of the sorted actions"),
+                                    "action, or one column an action, whose name ends with it (``policy_a``)"),
          "method": Option(None, ("ips", "snips", "dr", "switch_dr"), "what `overall` is; default dr with covariates, "
                           "snips without"),
          "learner": _LEARNER,

@@ -19,6 +19,8 @@ from .weak import Region, Strength, anderson_rubin, strength
 
 SOLVERS = {"2sls": two_stage, "liml": liml, "gmm": gmm}
 NAMES = {"classical": "classical", "robust": "HC1", "CR1": "CR1", "CR2": "CR1"}
+# First-stage F a row at which 1 − R² is below 1e-10: what is left of the treatment is rounding.
+EXACT = 1e10
 
 
 def iv(problem: Problem, estimand: str) -> Result:
@@ -80,8 +82,12 @@ class Run:
 
 def result(p: System, run: Run) -> Result:
     """Row and diagnostics of one system; see `iv`."""
-    fit = SOLVERS[run.method](p)
-    strong, region = strength(p), anderson_rubin(p)
+    strong = strength(p)
+    if strong.classical >= EXACT * p.n:
+        reason = f"the instruments give the treatment '{run.treatment}' exactly (first-stage F is infinite to rounding)"
+        mend = "An instrument moves the treatment and is not it: name another, or estimate without instruments"
+        raise Refusal(reason, mend, "not_identified")
+    fit, region = SOLVERS[run.method](p), anderson_rubin(p)
     row = _strong_row(p, run, fit) if strong.decisive >= limit("first_stage") else None
     row = row or _weak_row(p, run, fit, strong, region)
     return Result((row,), _diagnostics(p, run.treatment, strong, region))

@@ -139,10 +139,9 @@ def read_log(problem: Problem) -> Log:
         raise Refusal(reason, "It is the probability with which the logged action was taken: mend the log")
     arms = problem.columns[study.arms]
     actions = tuple(sorted(set(arms.tolist())))
+    if len(columns) > 1:
+        columns = by_action(tuple(columns), actions, study.arms)
     own = problem.matrix(tuple(columns)).values
-    if own.shape[1] not in (1, len(actions)):
-        reason = f"{own.shape[1]} columns hold the evaluated policy, and '{study.arms}' has {len(actions)} actions"
-        raise Refusal(reason, "Give one column, or one an action in their sort order")
     if own.min() < 0 or own.max() > 1 + ROUNDING:
         raise Refusal("the evaluated policy has probabilities outside [0, 1]", "Mend the columns")
     every = own if own.shape[1] > 1 else None
@@ -155,6 +154,40 @@ def read_log(problem: Problem) -> Log:
         reason = "the evaluated policy never takes an action that was logged"
         raise Refusal(reason, "Log with a policy that takes them", "not_identified")
     return Log(taken / logged, every, actions)
+
+
+def by_action(columns: tuple[str, ...], actions: tuple[Any, ...], arms: str) -> tuple[str, ...]:
+    """The policy's columns in the order of the actions, matched by name: a column's name ends with its action.
+
+    Parameters
+    ----------
+    columns : tuple of str
+        ``pi_a`` (or ``a``) holds the probability of action ``a``; the order in which they are declared tells nothing.
+    actions : tuple
+        Labels in the log; whole numbers without decimals.
+    arms : str
+        Their column.
+
+    Raises
+    ------
+    Refusal
+        For a number of columns that is not that of the actions, and an action whose column cannot be told by name.
+    """
+    if len(columns) != len(actions):
+        reason = f"{len(columns)} columns hold the evaluated policy, and '{arms}' has {len(actions)} actions"
+        raise Refusal(reason, "Give one column, or one an action")
+    found = []
+    for action in actions:
+        whole = isinstance(action, float) and action.is_integer()
+        label = str(int(action)) if whole else str(action)
+        own = [name for name in columns if name == label or name.endswith(f"_{label}")]
+        if len(own) != 1:
+            reason = (
+                f"no single column of the evaluated policy has a name that ends with the action '{label}' of '{arms}'"
+            )
+            raise Refusal(reason, f"Name the columns after their actions, such as policy_{label}")
+        found.append(own[0])
+    return tuple(found)
 
 
 def _method(problem: Problem, log: Log) -> str:

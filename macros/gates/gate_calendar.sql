@@ -66,7 +66,8 @@
     {{ return(cqox.gate_row(
         'contract', cqox.text_literal(cohort ~ ' cohorts'), 'strangers', '0', 'strangers = 0',
         'case when strangers = 0 then ' ~ cqox.text_literal("every cohort '" ~ cohort ~ "' is a period, or means never")
-        ~ ' else ' ~ cqox.text_literal("cohort '" ~ cohort ~ "' holds ") ~ ' || ' ~ cqox.as_text('example') ~ ' || '
+        ~ ' else ' ~ cqox.text_literal("cohort '" ~ cohort ~ "' holds ") ~ ' || case when example = floor(example) and abs(example) < 1e15 then '
+        ~ cqox.as_text('cast(example as bigint)') ~ ' else ' ~ cqox.as_text('example') ~ ' end || '
         ~ cqox.text_literal(", which is no period of '" ~ time ~ "': declare it as `never:` if such units are never treated, "
             ~ 'or make it NULL') ~ ' end',
         source='(select coalesce(sum(case when (g < low or g > high) and ' ~ strange ~ ' then 1 else 0 end), 0) as strangers, '

@@ -149,6 +149,9 @@ def test_a_type_that_is_no_number_is_refused_with_its_name(judged: Judged, name:
     kind, role = name.split("_")
     label = {"covariates": "covariate", "instruments": "instrument"}.get(role, role)
     row = judged.one(name, "contract", subject="d")
+    if role == "time" and kind in ("date", "timestamp"):
+        assert row["is_passing"]  # periods are counted from it
+        return
     told = "give one number or one text a row" if kind in ("list", "struct", "blob") else "cast it to a number"
     assert row["reason"].startswith(f"{label} 'd' holds {KINDS[kind][1]} values: {told} in the units")
     assert not row["is_passing"]

@@ -150,7 +150,9 @@ def test_row_order_scale_and_numbered_actions():
     big = go(data | {"y": 100 * data["y"]})
     for one, hundred in zip(result.estimates, big.estimates, strict=True):
         np.testing.assert_allclose([hundred.estimate, hundred.std_error], [100 * one.estimate, 100 * one.std_error])
-    numbered = go(data | {"action": np.array([ord(a) - 90 for a in data["action"]], dtype=float)})
+    names = {f"pi_{ord(a) - 90}": data[f"pi_{a}"] for a in "abc"}
+    action = np.array([ord(a) - 90 for a in data["action"]], dtype=float)
+    numbered = go(data | names | {"action": action}, policy=list(names))
     assert numbered.estimates == result.estimates
 
 
@@ -209,3 +211,25 @@ def test_overall_is_the_method_asked():
     for method in ("ips", "snips", "dr", "switch_dr"):
         result = go(data, own={"method": method})
         assert overall(result).estimate == by_term(result)[method].estimate
+
+
+def test_columns_are_matched_by_name():
+    """Neither the order of the declaration nor that of the labels as text (10 before 9) tells whose a column is."""
+    data = logged()
+    plain = by_term(go(data))
+    back = by_term(go(data, policy=EVERY[::-1]))
+    numbers = {"a": 10.0, "b": 9.0, "c": 2.0}
+    renamed = {name: values for name, values in data.items() if name not in EVERY}
+    renamed["action"] = np.array([numbers[a] for a in data["action"]])
+    renamed |= {f"pi_{int(numbers[a])}": data[f"pi_{a}"] for a in "abc"}
+    other = by_term(go(renamed, policy=["pi_9", "pi_10", "pi_2"]))
+    for found in (back, other):
+        assert found["overall"].estimate == pytest.approx(plain["overall"].estimate, rel=1e-9)
+        assert found["overall"].std_error == pytest.approx(plain["overall"].std_error, rel=1e-9)
+
+
+def test_a_column_without_its_action_is_refused():
+    data = logged(200)
+    data["first"] = data["pi_a"]
+    with pytest.raises(Refusal, match="name that ends with the action 'a' of 'action'"):
+        go(data, policy=["first", "pi_b", "pi_c"])

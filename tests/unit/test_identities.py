@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from estimators import identities
+from estimators import estimate, identities
 from estimators.assemble import assemble
 from estimators.errors import StudyError
 from estimators.study import Study
@@ -55,3 +55,19 @@ def test_nearly_the_same_and_tiny_data_and_constants_are_not_refused():
     assert not identities.affine(one[:19], one[:19])
     assert not identities.affine(np.ones(60), np.ones(60))
     assert not identities.affine(one, np.full(60, 0.1))
+
+
+@pytest.mark.parametrize("budget", [10**9, 10])
+def test_instruments_that_give_the_treatment_together_are_refused(budget):
+    """Neither is the treatment, but their sum is: R² = 1 and F = ∞."""
+    rng = np.random.default_rng(1)
+    z1, z2 = rng.normal(size=(2, 300))
+    units = {"unit_id": np.arange(300), "z1": z1, "z2": z2, "t": z1 + z2, "y": z1 + rng.normal(size=300)}
+    block = {
+        "question": "q", "design": "iv", "outcome": "y", "treatment": "t", "instruments": ["z1", "z2"],
+        "row_budget": budget,
+        "decision": {"primary": "iv", "estimand": "LATE", "desired_direction": "more", "minimum_effect": 0},
+    }  # fmt: skip
+    row = next(r for r in estimate("s", block, units).to_pylist() if r["estimator"] == "iv")
+    assert row["status"] == "not_identified"
+    assert "give the treatment 't' exactly" in row["status_reason"]

@@ -6,14 +6,14 @@ customers as (
 
 ),
 
--- the policy that is asked about: the third banner for everybody
+-- the policy that is asked about: banner 2 for everybody; a column an action, named after it
 final as (
 
     select
         *,
-        0 as first_banner,
-        0 as second_banner,
-        1 as third_banner
+        0 as policy_0,
+        0 as policy_1,
+        1 as policy_2
     from customers
 
 )
