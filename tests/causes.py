@@ -60,7 +60,7 @@ CAUSES = {
         {"site": np.array([f"s{i // 2:03d}" if i < 240 else "t" for i in range(N)], object)},
         {"covariates": ["C(site)"]},
     ),
-    "no_weight_in_an_arm": Cause("cannot make a propensity model", "Widen", {"w": 1 - T}, {"weight": "w"}, "0 treated"),
+    "no_weight_in_an_arm": Cause("is constant at 0", "A study needs", {"w": 1 - T}, {"weight": "w"}),
     "text_covariate": Cause("covariate 'x' holds text", "write C(x)", {"x": UNITS["site"]}),
     "third_value": Cause("treatment 't' has 3 values", "Keep two arms", {"t": np.arange(N) % 3 * 1.0}),
     "one_and_two": Cause("treatment 't' has 2 values", "Recode it", {"t": T + 1}),

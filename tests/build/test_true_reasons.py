@@ -14,7 +14,7 @@ from estimators import design, gating, score
 
 # Those whose contract holds, so that the gates on the scores are judged.
 WHOLE = ("log_of_zero", "overflow", "product", "separation", "site_of_one_arm", "first_site_of_one_arm",
-         "a_site_a_unit", "no_weight_in_an_arm")  # fmt: skip
+         "a_site_a_unit")  # fmt: skip
 FAR = [0.05 if i % 4 == 0 else 0.5 for i in range(80)]
 FAR_AND_SURE = [0.95 if i % 6 == 1 else far for i, far in enumerate(FAR)]
 

@@ -316,7 +316,9 @@ def test_another_link_is_refused(whole: Any) -> None:
 
 def test_a_separated_arm_is_refused(engine: Any) -> None:
     table = units(gaps=False)
-    table = table.append_column("gives_away", pa.array(np.array(table["t"].to_pylist()) * 1.0 + 1))
+    # Not the treatment itself, which is refused as that.
+    given = np.array(table["t"].to_pylist()) + 0.01 * np.cos(np.arange(table.num_rows))
+    table = table.append_column("gives_away", pa.array(given))
     block = {**STUDY, "covariates": ["x1", "gives_away"], "row_budget": 10}
     theirs = by_run(estimate("s", block, engine.table(table, "separated")))
     found = theirs["ipw", "default", "ATE", "overall"]
