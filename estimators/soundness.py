@@ -46,10 +46,9 @@ def sound(result: Result, problem: Any) -> Result:
 def judged(one: Estimate, problem: Any) -> Estimate:
     """The row, or what it is in place of a number that must not be told.
 
-    A standard error of 0 to rounding is one of at most 1e-10 of the estimate, or 1e-12 (streamed, but for panels:
-    1e-8) of the outcome's range (over the
-    treatment's, where that is wider than 1 and an effect is that of a unit of treatment). None is left to estimators
-    that have no standard error by design (placebo tests).
+    A standard error of 0 to rounding is one of at most 1e-10 of the estimate, or 1e-12 (streamed: 1e-8) of the
+    outcome's range (over the treatment's, where that is wider than 1 and an effect is that of a unit of treatment), but
+    for panels. None is left to estimators that have no standard error by design (placebo tests).
     """
     if one.status != "estimated":
         return one
@@ -79,10 +78,10 @@ def _of_error(one: Estimate, problem: Any) -> str | None:
             "Use more of them, or fewer columns"
         )
     if error > OF_THE_ESTIMATE * abs(value) and error > 0:
-        scale = 0.0 if one.estimand in UNITLESS else _scale(problem)
-        # A panel's units may differ in level by far more than any of them moves, and levels enter no product there.
-        is_exact = isinstance(problem, Problem) or problem.study.time is not None
-        least = OF_THE_OUTCOME if is_exact else OF_THE_OUTCOME_STREAMED
+        # A panel's units may differ in level by far more than any of them moves, and levels are taken out there.
+        is_free = one.estimand in UNITLESS or problem.study.time is not None
+        scale = 0.0 if is_free else _scale(problem)
+        least = OF_THE_OUTCOME if isinstance(problem, Problem) else OF_THE_OUTCOME_STREAMED
         if error > least * scale:
             return None
     beside = f"the standard error is 0 to rounding ({error:.2g} beside an estimate of {value:.6g})"
