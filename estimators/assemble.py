@@ -62,10 +62,10 @@ def held(study: Study, every: Columns, by_running: bool = False, edges: Columns 
     """The same of rows in memory: those of weight zero left out, checked, those that lack a value left out, counted."""
     idle = contracts.idle(study, every)
     every, weightless = contracts.weighing(study, every)
-    contracts.check(study, every)
+    contracts.check(study, every, idle)
     needed = [study.unit, study.running] if by_running and study.running else None
     columns, dropped = contracts.complete_rows(study, every, needed)
-    contracts.check(study, columns)
+    contracts.check(study, columns, idle)
     identities.check(study, columns)
     gaps = contracts.rows_with_gaps(study, every) if dropped and study.time else None
     if study.time and study.cross_section is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -131,9 +132,16 @@ def kind_of_type(name: str) -> str:
     return "scalar" if _SCALAR.match(name.lower()) else "plain"
 
 
-def check(study: Study, columns: Columns) -> None:
-    """`check_facts` of the rows in memory that have a weight."""
-    check_facts(study, facts_of(study, weighing(study, columns)[0]))
+def check(study: Study, columns: Columns, neighbours: Columns | None = None) -> None:
+    """`check_facts` of the rows in memory that have a weight.
+
+    The neighbours in a network (`idle`) count nothing themselves, but all that count may be untreated beside them.
+    """
+    facts = facts_of(study, weighing(study, columns)[0])
+    if neighbours is not None:
+        levels = {*facts.levels, *_levels(neighbours, study.treatment)}
+        facts = dataclasses.replace(facts, levels=tuple(sorted(levels)))
+    check_facts(study, facts)
 
 
 def weighing(study: Study, columns: Columns) -> tuple[Columns, int]:

@@ -159,7 +159,10 @@ STUDIES: dict[str, dict[str, Any]] = {
     "one_heavy_unit": {"units": units(), "scores": scores(weight_ipw_ate=first(1, 1000.0, [1.0] * 80))},
     # collinearity
     "stand_in": {"units": units(x=[i % 2 + 0.05 * e for i, e in enumerate(NOISE)]), "scores": scores()},
-    "complete_stand_in": {"units": units(x=[2.0 * (i % 2) for i in range(80)]), "scores": scores()},
+    "complete_stand_in": {
+        "units": units(x=[2.0 * (i % 2) + e for i, e in enumerate(NOISE)], z=NOISE), "scores": scores(),
+        "declares": {"covariates": ["x", "z"]},
+    },
     "twins": {
         "units": units(z=[x + 0.01 * e for x, e in zip(X, NOISE, strict=True)]), "scores": scores(),
         "declares": {"covariates": ["x", "z"]},

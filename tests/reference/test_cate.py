@@ -12,7 +12,9 @@ def test_schoolrct_average_is_the_published_contrast():
     known = units["is_female"].is_valid().cast("int64")
     block = observational(
         "outcome_test_score", "treatment", ["known"], design="experiment", cluster="school", effect_modifiers=["known"],
-        options={"propensity": {"covariates": []}, "outcome": {"covariates": []}, "folds": 1},
+        options={
+            "propensity": {"covariates": []}, "outcome": {"covariates": []}, "folds": 1, "cluster_variance": "sandwich",
+        },
     )  # fmt: skip
     ours = overall(run(block, units.append_column("known", known), "cate", "ATE"))
     assert_published(ours.estimate, row)

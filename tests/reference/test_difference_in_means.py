@@ -41,4 +41,14 @@ def test_nsw_agrees_with_statsmodels(variance):
     fit = sm.OLS(y, sm.add_constant(t)).fit(cov_type=kind, use_t=True)
     assert ours.estimate == pytest.approx(fit.params[1], rel=1e-6)
     assert ours.std_error == pytest.approx(fit.bse[1], rel=1e-6)
-    assert (ours.conf_low, ours.conf_high) == pytest.approx(tuple(fit.conf_int()[1]), rel=1e-6)
+    assert (ours.conf_low, ours.conf_high) == pytest.approx(
+        _welch(y, t) if variance == "HC2" else tuple(fit.conf_int()[1]), rel=1e-6
+    )
+
+
+def _welch(y, t):
+    """scipy's interval of Welch's test, whose standard error is HC2's."""
+    from scipy import stats
+
+    found = stats.ttest_ind(y[t == 1], y[t == 0], equal_var=False).confidence_interval()
+    return found.low, found.high

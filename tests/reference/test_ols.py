@@ -49,7 +49,8 @@ def test_darfur_with_486_villages():
 def test_pension():
     row = published("pension_401k", "OLS", "USD")
     covariates = ["age", "inc", "educ", "fsize", "marr", "twoearn", "db", "pira", "hown"]
-    ours = overall(run(observational("net_tfa", "e401", covariates), reference_table("pension_401k"), "ols", "ATE"))
+    block = observational("net_tfa", "e401", covariates, options={"ols": {"variance": "HC1"}})
+    ours = overall(run(block, reference_table("pension_401k"), "ols", "ATE"))
     assert ours.variance_estimator == "HC1"
     assert_published(ours.estimate, row)
     assert_published(ours.std_error, row, "se")

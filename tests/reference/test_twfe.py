@@ -76,7 +76,7 @@ def test_the_block_panel_of_proposition_99() -> None:
 
 def test_minimum_wages_against_pyfixest(mpdta: pa.Table) -> None:
     # pyfixest 0.60: feols("lemp ~ D | countyreal + year"), vcov CRV1 by county, and iid.
-    robust = overall(run(BLOCK, mpdta, "twfe", "ATT"))
+    robust = overall(run({**BLOCK, "options": {"twfe": {"variance": "CR1"}}}, mpdta, "twfe", "ATT"))
     assert robust.estimate == pytest.approx(-0.0365489366740672, rel=1e-12)
     assert robust.std_error == pytest.approx(0.013265155429338918, rel=1e-12)
     assert robust.degrees_of_freedom == 499
@@ -91,7 +91,7 @@ def test_minimum_wages_against_pyfixest(mpdta: pa.Table) -> None:
 def test_a_panel_with_gaps_against_pyfixest(mpdta: pa.Table, weight: str | None, estimate: float, se: float) -> None:
     units = mpdta.filter(pa.array((np.arange(mpdta.num_rows) * 7919) % 10 < 8))
     units = units.append_column("w", pa.array(1.0 + np.arange(units.num_rows) % 3))
-    block = {**BLOCK, **({"weight": weight} if weight else {})}
+    block = {**BLOCK, "options": {"twfe": {"variance": "CR1"}}, **({"weight": weight} if weight else {})}
     ours = overall(run(block, units, "twfe", "ATT"))
     # pyfixest iterates to 1e-6 of its own units; ours is exact.
     assert ours.estimate == pytest.approx(estimate, rel=1e-6)

@@ -67,11 +67,11 @@ MUTATIONS = {
     "one treated": (put(t=[1.0] + [0.0] * (N - 1)), "refused"),
     "two treated": (put(t=[1.0] * 2 + [0.0] * (N - 2)), None),
     "three untreated": (put(t=[0.0] * 3 + [1.0] * (N - 3)), None),
-    "separated": (lambda d: {**d, "x1": d["t"]}, "not_identified"),
+    "separated": (lambda d: {**d, "x1": d["t"]}, "refused"),
     "a category that is always treated": (
         lambda d: {**d, "x1": np.arange(N) < 5.0, "t": np.where(np.arange(N) < 5, 1, d["t"])}, "estimated"),
     "outcome is the treatment": (lambda d: {**d, "y": d["t"]}, "not_identified"),
-    "outcome is a covariate": (lambda d: {**d, "y": d["x1"]}, "not_identified"),
+    "outcome is a covariate": (lambda d: {**d, "y": d["x1"]}, "refused"),
     "covariates alike": (lambda d: {**d, "x2": 3 * d["x1"] - 1}, "estimated"),
     "far from zero": (lambda d: {**d, "x1": d["x1"] + 1e9}, "estimated"),
     "booleans": (lambda d: {**d, "t": d["t"].astype(bool)}, "estimated"),

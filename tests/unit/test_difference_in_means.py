@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 from support import observational, overall, run, shuffled, simulated
 
-from estimators.errors import Refusal
+from estimators.errors import Refusal, StudyError
 
 
 def units(**columns):
@@ -88,5 +88,5 @@ def test_row_order_and_scale():
     ({"w": [1.0, 1, 1, 0, 0]}, {"weight": "w"}, "1 treated units"),
 ])  # fmt: skip
 def test_refusals(changed, more, reason):
-    with pytest.raises(Refusal, match=reason):
+    with pytest.raises((Refusal, StudyError), match=reason):
         run(block(**more), SMALL | changed, "difference_in_means", "ATE")
