@@ -42,7 +42,7 @@ def panel(treated=1, seed=0, start=3.0, periods=4):
 
 
 PANEL = {
-    "question": "q", "design": "panel", "outcome": "y", "time": "time", "cohort": "g", "cluster": "s",
+    "question": "q", "design": "panel", "outcome": "y", "time": "time", "cohort": "g", "never": 0, "cluster": "s",
     "decision": {"primary": "did", "estimand": "ATT", "desired_direction": "more", "minimum_effect": 0},
     "options": {"did": {"bootstrap": 50, "honest": False}},
 }  # fmt: skip

@@ -12,6 +12,7 @@ from streamed_support import NUMBERS, both, close
 from estimators import estimate
 from estimators.errors import Refusal
 from estimators.panel.cohorts import check_periods, treated_cohorts
+from estimators.study import Study
 
 DECISION = {"primary": "did", "estimand": "ATT", "desired_direction": "more", "minimum_effect": 0}
 BLOCK: dict[str, Any] = {
@@ -75,11 +76,12 @@ def test_always_treated_units_are_no_sentinel() -> None:
 
 @pytest.mark.parametrize(("g", "told"), [(0.0, True), (-1.0, True), (1990.0, False), (2019.0, False), (99999.0, True)])
 def test_what_is_no_period(g: float, told: bool) -> None:
+    study = Study.declare("s", BLOCK)
     if told:
         with pytest.raises(Refusal, match=f"never: {g:g}"):
-            check_periods("g", np.array([g]), 2000.0, 2010.0)
+            check_periods(study, np.array([g]), 2000.0, 2010.0)
     else:
-        check_periods("g", np.array([g]), 2000.0, 2010.0)
+        check_periods(study, np.array([g]), 2000.0, 2010.0)
 
 
 def test_a_cohort_of_one_unit_is_left_out_and_named() -> None:
@@ -101,7 +103,6 @@ def test_nothing_left_names_all_causes() -> None:
         treated_cohorts(
             {3.0: 1, 4.0: 9, 5.0: 1, 6.0: 8, np.inf: 20},
             "never_treated",
-            None,
             {3.0: 1, 4.0: 1, 5.0: 1, 6.0: 1, np.inf: 5},
         )
     assert refused.value.status == "not_identified"
@@ -116,7 +117,9 @@ def test_one_treated_cluster_is_told_before_a_sentinel() -> None:
 
 
 @pytest.mark.parametrize("estimator", ["did", "twfe"])
-@pytest.mark.parametrize(("change", "word"), [("reverses", "reverses"), ("early", "before its cohort")])
+@pytest.mark.parametrize(
+    ("change", "word"), [("reverses", "falls back to 0"), ("early", "before the cohort's first period")]
+)
 def test_a_treatment_that_contradicts_its_cohort_is_refused(estimator: str, change: str, word: str) -> None:
     units = panel([3] * 10 + [np.nan] * 20, range(1, 7))
     on = np.nan_to_num(units["t"] - units["g"], nan=-1.0) >= 0
@@ -130,7 +133,7 @@ def test_a_treatment_that_contradicts_its_cohort_is_refused(estimator: str, chan
         row = next(row for row in rows if row["estimator"] == estimator)
         assert row["status"] == "refused"
         assert word in row["status_reason"]
-        assert "'d' contradicts cohort 'g'" in row["status_reason"]
+        assert "'d' contradicts the cohort 'g'" in row["status_reason"]
 
 
 def test_a_refusal_names_the_controls_that_were_left_out() -> None:
@@ -139,5 +142,8 @@ def test_a_refusal_names_the_controls_that_were_left_out() -> None:
     units["x"] = np.where(np.isnan(units["g"]) & (units["t"] == 2), np.nan, x)
     for rows in zip(*both({**BLOCK, "covariates": ["x"], "missing": "drop"}, units, "did"), strict=True):
         reason = of(rows)["status_reason"]
-        assert "10 never-treated units were left out because they miss a period ('x' is NULL in 10 rows" in reason
+        assert (
+            "10 never treated units were left out before, because they miss a period: covariate 'x' is NULL in 10"
+            in reason
+        )
         assert "not_yet_treated" not in reason

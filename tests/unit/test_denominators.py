@@ -14,7 +14,7 @@ from estimators.sensitivity.evalue import binary_ratios
 from estimators.sensitivity.oster import Selection
 
 PANEL = {
-    "question": "q", "design": "synthetic_control", "outcome": "y", "time": "time", "cohort": "cohort",
+    "question": "q", "design": "synthetic_control", "outcome": "y", "time": "time", "cohort": "cohort", "never": 999,
     "decision": {"primary": "synthetic_control", "estimand": "ATT", "desired_direction": "more", "minimum_effect": 0},
 }  # fmt: skip
 

@@ -191,7 +191,7 @@ def test_clusters_sum_influence_values():
     both = pa.concat_tables([units, copies])
     pair = pa.array((both["unit_id"].to_numpy() % 1000).astype(str))
     block = {**BLOCK, "cluster": "pair", "options": {"cluster_variance": "sandwich"}}
-    single = overall(_did(units))
+    single = overall(run({**BLOCK, "options": {"cluster_variance": "sandwich"}}, units, "did", "ATT"))
     paired = overall(run(block, both.append_column("pair", pair), "did", "ATT"))
     assert paired.estimate == pytest.approx(single.estimate, abs=1e-12)
     assert paired.std_error == pytest.approx(single.std_error * np.sqrt(60 / 59), rel=1e-10)

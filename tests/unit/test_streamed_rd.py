@@ -187,7 +187,7 @@ REFUSED = [
     ({"bandwidth": 2.0}, {}, {"y": 1.1}, "the outcome is the same in every row"),
     ({}, {"treatment": "cross"}, {}, "neither varies nor jumps"),
     ({}, {"cluster": "one"}, {}, "all rows left of the cutoff are in one cluster"),
-    ({}, {"cluster": "right"}, {}, "in one cluster"),
+    ({}, {"cluster": "right"}, {}, "1 of 2 clusters of 'right' is at or above the cutoff"),
     ({}, {"covariates": ["log(z)"]}, {}, "'log(z)' is not a finite number in"),
     ({"order": 2}, {}, {"x": [8.0, 9.0, 9.5, 11.0]}, "3 distinct values left of the cutoff"),
     ({}, {}, {"x": [8.0, 9.0, 9.5, 10.5, 11.0, 12.0]}, "varies too little"),
