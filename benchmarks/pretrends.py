@@ -19,8 +19,9 @@ import numpy as np
 
 from estimators.errors import Refusal
 from estimators.panel.att_gt import group_time_effects
+from estimators.panel.cohorts import treated_cohorts
 from estimators.panel.pretrends import LEVEL, Setting, sample_test
-from estimators.panel.sample import Sample, sizes, treated_cohorts
+from estimators.panel.sample import Sample, clustered, sizes
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLE, PAGE = ROOT / "benchmarks" / "results" / "pre_trends.csv", ROOT / "docs" / "pre_trends.md"
@@ -118,7 +119,8 @@ def drawn(case: Case, rng: np.random.Generator) -> Sample:
     # What happens from the first treated period on must not matter.
     y = y + 10.0 * (t >= arm[:, None])
     names = tuple(f"x{j}" for j in range(case.covariates))
-    return Sample(t, y, x, names, arm, treated_cohorts(sizes(arm), case.control_group), cluster, 0, 0)
+    arms, clusters = (None, None) if cluster is None else clustered(cluster, arm, "jackknife")
+    return Sample(t, y, x, names, arm, treated_cohorts(sizes(arm), case.control_group), clusters, arms, 0, 0)
 
 
 def _noise(law: str, rng: np.random.Generator, shape: tuple[int, int], arm: np.ndarray) -> np.ndarray:

@@ -50,7 +50,9 @@ TABLES = {
     " most_group text, most_effect double, groups_p double, groups_reading text, n_guardrails bigint,"
     " n_guardrails_held bigint, n_guardrails_breached bigint, n_guardrails_unclear bigint,"
     " guardrails_reading text, secondary_reading text,"
-    " other_outcomes text, decision_of_effect text, losses_reading text,"
+    " other_outcomes text, decision_of_effect text, losses_reading text, decided_by text,"
+    " share_lost_untreated double, share_lost_treated double, loss_p double, lee_low double, lee_high double,"
+    " lee_conf_low double, lee_conf_high double,"
     " caveats text, n_units_wanted bigint, next_step text, spec_hash text, code_hash text, data_hash text,"
     " estimated_at timestamp, build_id text",
     "build_log": "position bigint, build_id text, node text, resource_type text, status text, seconds double,"

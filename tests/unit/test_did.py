@@ -297,7 +297,7 @@ def _cohorts(**sizes):
         (
             _cohorts(g0=9, g2=4, g3=1),
             {},
-            "4 treated units in cohorts of two or more.*left out \\(3\\)",
+            "4 treated units: .*left out \\(3\\)",
             "not_identified",
         ),
         (_cohorts(g0=1, g2=9), {}, "single control", "not_identified"),

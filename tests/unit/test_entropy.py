@@ -153,7 +153,10 @@ def test_units_of_measurement_do_not_matter() -> None:
 def test_clusters() -> None:
     data = simulated(200)
     alone = go(data | {"g": np.arange(200)}, cluster="g")
-    assert alone.std_error == pytest.approx(go(data).std_error * np.sqrt(200 / 199), rel=1e-9)
+    plain = block(cluster="g")
+    plain["options"] = {**plain["options"], "cluster_variance": "sandwich"}
+    sandwich = overall(run(plain, data | {"g": np.arange(200)}, "ipw", "ATE"))
+    assert sandwich.std_error == pytest.approx(go(data).std_error * np.sqrt(200 / 199), rel=1e-9)
     twice = {k: np.repeat(v, 2) for k, v in data.items()} | {"unit_id": np.arange(400), "g": np.repeat(range(200), 2)}
     both = go(twice, cluster="g")
     assert both.std_error == pytest.approx(alone.std_error, rel=1e-7)

@@ -31,7 +31,8 @@ def units(seed: int = 1) -> dict[str, np.ndarray]:
     return {
         "unit_id": np.arange(N), "t": t, "x": rng.normal(size=N) + 1e4, "late": 0.6 * t + rng.normal(size=N),
         "kind": kind, "kind_late": np.where((t == 1) & (rng.random(N) < 0.3), "d", kind), "flat": np.full(N, 3.0),
-        "same": t, "dose": rng.normal(size=N) + 2, "g": cluster, "w": rng.uniform(0.5, 2, N),
+        "same": t + 0.001 * rng.normal(size=N),
+        "dose": rng.normal(size=N) + 2, "g": cluster, "w": rng.uniform(0.5, 2, N),
         "shared": rng.normal(size=60)[cluster], "y": t + rng.normal(size=N),
     }  # fmt: skip
 
