@@ -28,9 +28,10 @@ def pairs(study: Study) -> Iterator[tuple[str, str, str, str, str]]:
     further = [(role, name) for role in ("dose", "weight", "running") if (name := getattr(study, role))]
     compared = [("secondary outcome", name) for name in study.secondary_outcomes]
     compared += [("guardrail", name) for name in study.other_outcomes() if name not in study.secondary_outcomes]
+    # A covariate that is the treatment or the instrument costs the estimators that adjust for it, which say so.
     apart = (
-        (instruments, [*treatment, *covariates, *outcome, *mediators], "Name another instrument, or drop it"),
-        (covariates, [*outcome, *treatment], "Drop it from the covariates"),
+        (instruments, [*treatment, *outcome, *mediators], "Name another instrument, or drop it"),
+        (covariates, outcome, "Drop it from the covariates"),
         (mediators, [*outcome, *treatment], "Give the mediator a column of its own"),
         (controls, [*outcome, *treatment, *covariates], "Name another negative control, or drop it"),
         (modifiers, outcome, "Drop it from the effect modifiers"),

@@ -67,7 +67,7 @@ MUTATIONS = {
     "one treated": (put(t=[1.0] + [0.0] * (N - 1)), "refused"),
     "two treated": (put(t=[1.0] * 2 + [0.0] * (N - 2)), None),
     "three untreated": (put(t=[0.0] * 3 + [1.0] * (N - 3)), None),
-    "separated": (lambda d: {**d, "x1": d["t"]}, "refused"),
+    "separated": (lambda d: {**d, "x1": d["t"]}, "not_identified"),
     "a category that is always treated": (
         lambda d: {**d, "x1": np.arange(N) < 5.0, "t": np.where(np.arange(N) < 5, 1, d["t"])}, "estimated"),
     "outcome is the treatment": (lambda d: {**d, "y": d["t"]}, "not_identified"),

@@ -23,12 +23,10 @@ def units(n=60):
 
 SAME = [
     ({"instruments": ["z"]}, "z", "t", "the instrument 'z' is the treatment 't'"),
-    ({"instruments": ["z"]}, "z", "x", "the instrument 'z' is the covariate 'x'"),
     ({"instruments": ["z"]}, "z", "y", "the instrument 'z' is the outcome 'y'"),
     ({"mediator": "z"}, "z", "y", "the mediator 'z' is the outcome 'y'"),
     ({"mediator": "z"}, "z", "t", "the mediator 'z' is the treatment 't'"),
     ({"covariates": ["x", "z"]}, "z", "y", "the covariate 'z' is the outcome 'y'"),
-    ({"covariates": ["x", "z"]}, "z", "t", "the covariate 'z' is the treatment 't'"),
     ({"negative_control_outcomes": ["z"]}, "z", "y", "the negative control outcome 'z' is the outcome 'y'"),
     ({"effect_modifiers": ["z"]}, "z", "y", "the effect modifier 'z' is the outcome 'y'"),
     ({"guardrails": {"z": {"desired_direction": "more", "margin": 1}}}, "z", "x", "the guardrail 'z' is the covariate"),
