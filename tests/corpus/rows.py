@@ -130,7 +130,7 @@ CASES = [
          status="not_identified"),
     Case("propensity_of_the_treatment", trial(x=trial()["t"]),
          observational(covariates=["x"], decision=decision("ipw", "ATE")),
-         ("the covariates predict the treatment perfectly", "Drop the covariate that defines the treatment"),
+         ("of 40 units with x 40 are treated", "Leave those units out of the population"),
          "propensities are zero and one"),
     # one row a unit, of two populations or periods
     Case("period_that_is_not_there", trial(wave=np.ones(N)), observational(time="wave", cross_section=2),

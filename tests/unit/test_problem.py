@@ -75,7 +75,9 @@ def test_nuisances_are_the_crossfitted_ones_and_fitted_once():
     x = np.column_stack([DATA["x1"], DATA["x2"]])
     fold = md5_folds(range(200), 5, p.study.seed)
     np.testing.assert_array_equal(got.fold, fold)
-    np.testing.assert_allclose(got.propensity, crossfit_propensity(p.t, x[:, :1], ("x1",), "logit", fold), rtol=1e-12)
+    np.testing.assert_allclose(
+        got.propensity, crossfit_propensity(p.t, x[:, :1], ("x1",), "logit", fold)[0], rtol=1e-12
+    )
     expected = outcome_regressions(p.y, p.t, x, ("x1", "x2"), (1,), fold)
     np.testing.assert_allclose([got.mu0, got.mu1], expected[:2], rtol=1e-12)
     assert p.nuisances() is got

@@ -167,7 +167,7 @@ REFUSALS = {
     "no weight": ({"weight": "w"}, {"w": np.zeros(900)}, "is zero in every row"),
     "one cluster": ({"cluster": "g"}, {"g": np.zeros(900, dtype=int)}, "all rows are in one cluster of 'g'"),
     "one treated": ({}, {"t": (np.arange(900) == 3).astype(float)}, "1 treated units are left and 2 are needed"),
-    "weightless arm": ({"weight": "w"}, {"w": (rows(900)["t"] == 0).astype(float)}, "0 treated units are left"),
+    "weightless arm": ({"weight": "w"}, {"w": (rows(900)["t"] == 0).astype(float)}, "is constant at 0"),
 }
 
 
