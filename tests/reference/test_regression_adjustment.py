@@ -1,5 +1,6 @@
 """Regression adjustment against what was published."""
 
+import numpy as np
 import pytest
 from support import assert_published, last_digit, observational, overall, published, reference_table, run
 
@@ -50,12 +51,21 @@ def test_nsw_interacted_agrees_with_statsmodels(variance, estimand):
     ours = adjusted("nsw_dw", "re78", "treat", NSW, "all", variance, estimand=estimand)
     assert ours.estimate == pytest.approx(fit.params["treat"], rel=1e-6)
     assert ours.std_error == pytest.approx(fit.bse["treat"], rel=1e-6)
-    # HC2 and HC3 have Bell & McCaffrey's degrees of freedom: tests/unit/test_few_clusters.py.
-    df = ours.degrees_of_freedom if variance in ("HC2", "HC3") else fit.df_resid
-    assert df <= fit.df_resid
+    kinds = ("HC2", "HC3")
+    df = _bell_mccaffrey(fit.model.exog, fit.params.index.get_loc("treat"), kind) if kind in kinds else fit.df_resid
+    assert ours.degrees_of_freedom == pytest.approx(df, rel=1e-6)
     half = t_quantile(0.975, df) * fit.bse["treat"]
     interval = (fit.params["treat"] - half, fit.params["treat"] + half)
     assert (ours.conf_low, ours.conf_high) == pytest.approx(interval, rel=1e-6)
+
+
+def _bell_mccaffrey(design, j, kind):
+    """(tr Γ)² / tr Γ² of coefficient j, Γ = A'(I − H)A by n × n matrices (Bell & McCaffrey 2002)."""
+    q, r = np.linalg.qr(design)
+    left = np.eye(len(design)) - q @ q.T
+    along = np.linalg.solve(r, q.T)[j] / np.diag(left) ** {"HC2": 0.5, "HC3": 1.0}[kind]
+    gamma = along[:, None] * left * along
+    return np.trace(gamma) ** 2 / np.sum(gamma**2)
 
 
 def assert_book(ours, row):
