@@ -340,7 +340,7 @@ try:
 except Problem as problem:
     print(problem)
 """
-    for parent in path.parents[:3]:
+    for parent in path.parents[:4]:
         parent.chmod(0o755)
     path.chmod(0o666)
     path.parent.chmod(0o555)
