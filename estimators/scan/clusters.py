@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -51,31 +52,21 @@ def squares(
     BaseException
         Whatever the parts raise.
     """
-    errors: list[BaseException] = []
-    batches = _caught(parts, errors)
-    first = next(batches, None)
-    if first is None:
-        raise errors[0] if errors else ValueError("there are no rows")
-    q = first.num_columns - 1 - (0 if factor is None else factor.arms)
-    names = [f"s{i}" for i in range(first.num_columns - 1)]
-    times = "" if factor is None else f" * ({factor.sql(names[q:])})"
-    pairs = [(i, j) for i in range(q) for j in range(i + 1)] if products else [(i, i) for i in range(q)]
-    asked = ", ".join(["count(*)", *(f"sum(s{i} * s{j}{times})" for i, j in pairs)])
-    sums = ", ".join(f"sum({name}) as {name}" for name in names)
-    stream = handed.stream(first.schema, itertools.chain([first], batches))
-    try:
-        found = queries.rows(connection, f"select {asked} from (select {sums} from handed group by k)", stream)
-    except Exception:
-        if not errors:
-            raise
-    if errors:  # DuckDB hands on an error's text only
-        raise errors[0]
-    (row,) = found
+
+    def query(names: list[str]) -> str:
+        q = len(names) - (0 if factor is None else factor.arms)
+        times = "" if factor is None else f" * ({factor.sql(names[q:])})"
+        pairs = [(i, j) for i in range(q) for j in (range(i + 1) if products else [i])]
+        asked = ", ".join(["count(*)", *(f"sum(s{i} * s{j}{times})" for i, j in pairs)])
+        sums = ", ".join(f"sum({name}) as {name}" for name in names)
+        return f"select {asked} from (select {sums} from handed group by k)"
+
+    (row,) = _asked(connection, parts, query)
     if not products:
         return row[0], np.array(row[1:])
-    out = np.empty((q, q))
-    for (i, j), value in zip(pairs, row[1:], strict=True):
-        out[i, j] = out[j, i] = value
+    q = (math.isqrt(8 * (len(row) - 1) + 1) - 1) // 2
+    out, lower = np.empty((q, q)), np.tril_indices(q)
+    out[lower] = out.T[lower] = row[1:]
     return row[0], out
 
 
@@ -87,21 +78,32 @@ def arm_rows(t: np.ndarray, w: np.ndarray | None) -> np.ndarray:
 
 def totals(connection: Any, parts: Iterable[Part]) -> np.ndarray:
     """The sums of each cluster themselves, in the order of the keys: shape (G, q). For few clusters; see `squares`."""
+
+    def query(names: list[str]) -> str:
+        sums = ", ".join(f"sum({name})" for name in names)
+        return f"select {sums} from handed group by k order by k"
+
+    return np.array(_asked(connection, parts, query), dtype=float)
+
+
+def _asked(connection: Any, parts: Iterable[Part], query: Callable[[list[str]], str]) -> list[tuple[Any, ...]]:
+    """The rows of a query of the parts, which it reads as ``handed``: columns k and those whose names it is given."""
     errors: list[BaseException] = []
     batches = _caught(parts, errors)
     first = next(batches, None)
     if first is None:
         raise errors[0] if errors else ValueError("there are no rows")
-    asked = ", ".join(f"sum(s{i})" for i in range(first.num_columns - 1))
+    names = [f"s{i}" for i in range(first.num_columns - 1)]
     stream = handed.stream(first.schema, itertools.chain([first], batches))
+    found: list[tuple[Any, ...]] = []
     try:
-        found = queries.rows(connection, f"select {asked} from handed group by k order by k", stream)
+        found = queries.rows(connection, query(names), stream)
     except Exception:
         if not errors:
             raise
-    if errors:
+    if errors:  # DuckDB hands on an error's text only
         raise errors[0]
-    return np.array(found, dtype=float)
+    return found
 
 
 def _caught(parts: Iterable[Part], errors: list[BaseException]) -> Iterator[pa.RecordBatch]:

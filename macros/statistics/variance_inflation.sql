@@ -15,19 +15,7 @@
 
     numbers as (
 
-        select *
-        from (
-            select
-                {% for c in columns %}
-                    {{ c.sql }} as x{{ loop.index0 }}{{ "," if not loop.last }}
-                {% endfor %}
-            from {{ relation }} as observed
-        ) as every_row
-        -- correlations of different rows are no correlation matrix
-        where
-            {% for c in columns %}
-                x{{ loop.index0 }} is not null {{ "and" if not loop.last }}
-            {% endfor %}
+        {{ cqox.complete_numbers(relation, columns) }}
 
     ),
 
@@ -164,19 +152,7 @@
 
     numbers as (
 
-        select *
-        from (
-            select
-                {% for c in columns %}
-                    {{ c.sql }} as x{{ loop.index0 }}{{ "," if not loop.last }}
-                {% endfor %}
-            from {{ relation }} as observed
-        ) as every_row
-        -- correlations of different rows are no correlation matrix
-        where
-            {% for c in columns %}
-                x{{ loop.index0 }} is not null {{ "and" if not loop.last }}
-            {% endfor %}
+        {{ cqox.complete_numbers(relation, columns) }}
 
     ),
 
@@ -249,4 +225,20 @@
             when value > 0.5 then value
         end as value
     from diagonal
+{% endmacro %}
+
+{# The columns as x0, x1, … of the rows that lack none: correlations of different rows are no correlation matrix. #}
+{% macro complete_numbers(relation, columns) %}
+    select *
+    from (
+        select
+            {% for c in columns %}
+                {{ c.sql }} as x{{ loop.index0 }}{{ "," if not loop.last }}
+            {% endfor %}
+        from {{ relation }} as observed
+    ) as every_row
+    where
+        {% for c in columns %}
+            x{{ loop.index0 }} is not null {{ "and" if not loop.last }}
+        {% endfor %}
 {% endmacro %}
